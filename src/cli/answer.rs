@@ -1,0 +1,94 @@
+//! How an answer is reported: one struct for JSON, one line of measurements for people.
+
+use serde::Serialize;
+use unforget::Result;
+use unforget::engine::{ContentHash, MemoryUse, Outcome, Timings, Usage, memory_use};
+use unforget::registry::AdapterState;
+
+use super::resolve::Resolved;
+
+/// Which model answered.
+#[derive(Debug, Clone, Serialize)]
+pub struct ModelReport {
+    name: String,
+    sha256: ContentHash,
+}
+
+/// Which adapter it had on.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdapterReport {
+    name: String,
+    sha256: ContentHash,
+    scale: f32,
+    state: AdapterState,
+}
+
+/// What every answer is printed with.
+#[derive(Debug, Serialize)]
+pub struct Report<A: Serialize> {
+    #[serde(flatten)]
+    pub answer: A,
+    model: ModelReport,
+    adapters: Vec<AdapterReport>,
+    memory: MemoryUse,
+}
+
+impl<A: Serialize> Report<A> {
+    pub fn new(answer: A, resolved: &Resolved) -> Result<Self> {
+        Ok(Self {
+            answer,
+            model: model_report(resolved)?,
+            adapters: adapter_reports(resolved),
+            memory: memory_use(),
+        })
+    }
+}
+
+/// Name and content of the model.
+pub fn model_report(resolved: &Resolved) -> Result<ModelReport> {
+    Ok(ModelReport {
+        name: resolved.model.name().to_owned(),
+        sha256: resolved.model.sha256()?,
+    })
+}
+
+/// Name, content, scale and trust of each adapter.
+pub fn adapter_reports(resolved: &Resolved) -> Vec<AdapterReport> {
+    resolved
+        .stack
+        .iter()
+        .zip(&resolved.states)
+        .map(|((adapter, scale), &state)| AdapterReport {
+            name: adapter.name().to_owned(),
+            sha256: adapter.sha256(),
+            scale,
+            state,
+        })
+        .collect()
+}
+
+/// The line under an answer: where the time and the memory went.
+pub fn summary(outcome: &Outcome) -> String {
+    let Outcome {
+        usage:
+            Usage {
+                prompt_tokens,
+                cached_tokens,
+                completion_tokens,
+            },
+        timings:
+            Timings {
+                load_ms,
+                ttft_ms,
+                prefill_tokens_per_s,
+                decode_tokens_per_s,
+                ..
+            },
+        ..
+    } = outcome;
+    format!(
+        "[{prompt_tokens} prompt tokens, {cached_tokens} cached, {prefill_tokens_per_s:.0}/s | {completion_tokens} \
+         answered, {decode_tokens_per_s:.0}/s | load {load_ms:.0} ms, first token {ttft_ms:.0} ms | peak memory {}]",
+        super::output::megabytes(memory_use().peak_rss_bytes)
+    )
+}

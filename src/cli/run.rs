@@ -1,0 +1,168 @@
+//! `unforget run`: one answer, or a chat when no prompt is given.
+
+use std::io::{IsTerminal, Read};
+use std::process::ExitCode;
+
+use unforget::engine::{ChatMessage, Model, Outcome, Session, SessionOptions, Token};
+use unforget::{Error, Result};
+
+use super::answer::{Report, summary};
+use super::options::{GenerateArgs, ModelArgs, SessionArgs};
+use super::{Context, chat, exit_code_of, output, resolve};
+
+/// Longest prompt read from standard input, in bytes. Far more than any context holds; a device that never ends must
+/// not fill the memory.
+const MAX_STDIN_BYTES: u64 = 64 << 20;
+
+/// Answer a prompt, or chat when no prompt is given
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    unforget run \"What is the capital of Italy?\"\n  \
+    unforget run --adapter triage \"My invoice is wrong.\"        with an adapter\n  \
+    unforget run --adapter triage=0.5 --adapter terse \"..\"      two of them, one at half strength\n  \
+    unforget run --docs notes \"When is the release?\"            from documents, as `unforget ask`\n  \
+    cat prompt.txt | unforget run                               prompt from standard input\n  \
+    unforget run                                                a chat; /help lists its commands")]
+pub struct Args {
+    /// The prompt; `-` or nothing on a pipe reads it from standard input
+    #[arg(value_name = "PROMPT")]
+    prompt: Option<String>,
+
+    /// Answer from this collection of documents
+    #[arg(long, env = "UNFORGET_DOCS", value_name = "COLLECTION")]
+    docs: Option<String>,
+
+    /// Instructions for the whole chat
+    #[arg(long, env = "UNFORGET_SYSTEM", value_name = "TEXT")]
+    system: Option<String>,
+
+    /// Give the prompt to the model as it is, without its chat template
+    #[arg(long, conflicts_with_all = ["system", "docs"])]
+    raw: bool,
+
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    session: SessionArgs,
+    #[command(flatten)]
+    generate: GenerateArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let Some(prompt) = read_prompt(args.prompt.as_deref())? else {
+        if context.output.is_json() {
+            return Err(Error::InvalidArgument {
+                what: "PROMPT",
+                value: String::new(),
+                expected: "a prompt, since a chat has no JSON form".to_owned(),
+            });
+        }
+        return chat::run(
+            chat::Args {
+                docs: args.docs,
+                system: args.system,
+                model: args.model,
+                session: args.session,
+                generate: args.generate,
+            },
+            context,
+        );
+    };
+    if let Some(collection) = args.docs {
+        return super::ask::run(
+            super::ask::Args::new(prompt, collection, args.model, args.session, args.generate),
+            context,
+        );
+    }
+    let resolved = resolve::open(&args.model, &context.home)?;
+    let tokens = if args.raw {
+        resolved.model.tokenize(&prompt)?
+    } else {
+        render(&resolved.model, args.system, prompt)?
+    };
+    let options = args.generate.resolve()?;
+    let sizes = sized_for(&resolved.model, args.session.resolve(), tokens.len(), options.max_tokens);
+    let mut session = Session::new(&resolved.model, &sizes)?;
+    session.set_adapters(resolved.stack.clone())?;
+    let outcome = stream(&mut session, &tokens, &options, context)?;
+    finish(outcome, &resolved, context)
+}
+
+fn render(model: &Model, system: Option<String>, prompt: String) -> Result<Vec<Token>> {
+    let mut messages: Vec<ChatMessage> = system.map(ChatMessage::system).into_iter().collect();
+    messages.push(ChatMessage::user(prompt));
+    model.tokenize_prompt(&model.chat_template()?.render(&messages)?)
+}
+
+/// Prints the answer as it comes, unless it is wanted as JSON.
+fn stream(
+    session: &mut Session,
+    tokens: &[Token],
+    options: &unforget::engine::GenerateOptions,
+    context: &Context,
+) -> Result<Outcome> {
+    let mut generation = session.generate(tokens, options)?;
+    for piece in &mut generation {
+        let piece = piece?;
+        if !context.output.is_json() {
+            context.output.piece(&piece)?;
+        }
+    }
+    Ok(generation.finish())
+}
+
+fn finish(outcome: Outcome, resolved: &resolve::Resolved, context: &Context) -> Result<ExitCode> {
+    let code = exit_code_of(outcome.finish_reason);
+    let report = Report::new(outcome, resolved)?;
+    // The text has been printed piece by piece; only its line end is missing.
+    context.output.result(&report, |out| writeln!(out))?;
+    if !context.output.is_json() {
+        output::note(&summary(&report.answer));
+    }
+    Ok(code)
+}
+
+/// A context just large enough for one answer: KV memory is allocated and cleared whole, so a larger one costs memory
+/// and time to first token.
+pub fn sized_for(model: &Model, mut sizes: SessionOptions, n_prompt: usize, n_predict: usize) -> SessionOptions {
+    const GRANULARITY: usize = 256;
+    if sizes.n_ctx.is_none() {
+        let wanted = (n_prompt.saturating_add(n_predict)).saturating_add(1).next_multiple_of(GRANULARITY);
+        sizes.n_ctx = u32::try_from(wanted.min(model.n_ctx_train().max(1))).ok();
+    }
+    sizes
+}
+
+/// The prompt from the argument or from standard input; `None` where a person should be asked.
+fn read_prompt(argument: Option<&str>) -> Result<Option<String>> {
+    match argument {
+        Some("-") => read_stdin().map(Some),
+        Some(text) => Ok(Some(text.to_owned())),
+        None if std::io::stdin().is_terminal() => Ok(None),
+        None => read_stdin().map(Some),
+    }
+}
+
+fn read_stdin() -> Result<String> {
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(MAX_STDIN_BYTES + 1).read_to_end(&mut bytes)?;
+    let fail = |value: String, expected: &str| Error::InvalidArgument {
+        what: "standard input",
+        value,
+        expected: expected.to_owned(),
+    };
+    if bytes.len() as u64 > MAX_STDIN_BYTES {
+        return Err(fail(format!("more than {MAX_STDIN_BYTES} bytes"), "a prompt that fits into a context"));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        fail(
+            format!("invalid byte at offset {}", error.utf8_error().valid_up_to()),
+            "text in UTF-8",
+        )
+    })?;
+    let text = text.trim_end_matches(['\n', '\r']).to_owned();
+    if text.is_empty() {
+        return Err(fail(String::new(), "a prompt; give it as an argument or on standard input"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,207 @@
+//! One answer as it is made: an iterator over text, with its measurements at the end.
+
+use std::time::Instant;
+
+use super::outcome::{FinishReason, Outcome, Timings, Usage, ms, rate};
+use super::sampling::SamplingParams;
+use super::session::{Prefill, Session};
+use super::text::{Pushed, TextStream};
+use crate::error::{Error, Result};
+use crate::llama::{CancelToken, Sampler, Token};
+
+/// How to answer.
+#[derive(Debug, Clone)]
+pub struct GenerateOptions {
+    /// Most tokens of the answer.
+    pub max_tokens: usize,
+    /// Texts that end the answer; they are not part of it.
+    pub stop: Vec<String>,
+    /// How tokens are chosen.
+    pub sampling: SamplingParams,
+    /// Stops the answer from another thread.
+    pub cancel: CancelToken,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self {
+            max_tokens: 512,
+            stop: Vec::new(),
+            sampling: SamplingParams::default(),
+            cancel: CancelToken::default(),
+        }
+    }
+}
+
+/// An answer in the making. Iterate for its text, piece by piece, then call [`Self::finish`].
+#[derive(Debug)]
+pub struct Generation<'session> {
+    session: &'session mut Session,
+    sampler: Sampler,
+    stream: TextStream,
+    max_tokens: usize,
+    cancel: CancelToken,
+    prompt_tokens: usize,
+    prefill: Prefill,
+    n_generated: usize,
+    text: String,
+    /// The last token chosen, not computed yet: nobody needs what comes after the last one.
+    pending: Option<Token>,
+    finish_reason: Option<FinishReason>,
+    clock: Clock,
+}
+
+#[derive(Debug)]
+struct Clock {
+    started: Instant,
+    prefilled: Instant,
+    first_token: Option<Instant>,
+    last_token: Instant,
+}
+
+impl<'session> Generation<'session> {
+    pub(super) fn start(
+        session: &'session mut Session,
+        prompt: &[Token],
+        options: &GenerateOptions,
+    ) -> Result<Self> {
+        let started = Instant::now();
+        let sampler = options.sampling.sampler(session.model())?;
+        let prefill = session.prefill(prompt, &options.cancel)?;
+        let prefilled = Instant::now();
+        Ok(Self {
+            session,
+            sampler,
+            stream: TextStream::new(&options.stop),
+            max_tokens: options.max_tokens,
+            cancel: options.cancel.clone(),
+            prompt_tokens: prompt.len(),
+            prefill,
+            n_generated: 0,
+            text: String::new(),
+            pending: None,
+            finish_reason: (options.max_tokens == 0).then_some(FinishReason::Length),
+            clock: Clock {
+                started,
+                prefilled,
+                first_token: None,
+                last_token: prefilled,
+            },
+        })
+    }
+
+    /// Runs to the end, handing each piece of text to `on_text`; its `false` stops the answer.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the engine fails.
+    pub fn run(mut self, mut on_text: impl FnMut(&str) -> bool) -> Result<Outcome> {
+        while let Some(text) = self.next() {
+            if !on_text(&text?) {
+                self.finish_reason = Some(FinishReason::Cancelled);
+            }
+        }
+        Ok(self.finish())
+    }
+
+    /// The answer so far, with its measurements.
+    #[must_use]
+    pub fn finish(self) -> Outcome {
+        Outcome {
+            timings: self.timings(),
+            usage: Usage {
+                prompt_tokens: self.prompt_tokens,
+                cached_tokens: self.prefill.cached,
+                completion_tokens: self.n_generated,
+            },
+            // Whoever stops iterating before the end has cancelled the rest.
+            finish_reason: self.finish_reason.unwrap_or(FinishReason::Cancelled),
+            text: self.text,
+        }
+    }
+
+    fn timings(&self) -> Timings {
+        let clock = &self.clock;
+        let first = clock.first_token.unwrap_or(clock.prefilled);
+        Timings {
+            load_ms: ms(self.session.model().load_time()),
+            ttft_ms: ms(first - clock.started),
+            prefill_tokens_per_s: rate(self.prefill.evaluated, clock.prefilled - clock.started),
+            decode_tokens_per_s: rate(
+                self.n_generated.saturating_sub(1),
+                clock.last_token - first,
+            ),
+            total_ms: ms(clock.last_token - clock.started),
+        }
+    }
+
+    /// Makes one token and returns the text that it makes certain, perhaps none.
+    fn step(&mut self) -> Result<String> {
+        if let Some(token) = self.pending.take() {
+            match self.session.advance(token, &self.cancel) {
+                Err(Error::Interrupted) => return Ok(self.end(FinishReason::Cancelled)),
+                other => other?,
+            }
+        }
+        if self.cancel.is_cancelled() {
+            return Ok(self.end(FinishReason::Cancelled));
+        }
+        let logits = self
+            .session
+            .logits()
+            .ok_or_else(|| Error::Engine("the engine gave no logits".to_owned()))?;
+        let token = self.sampler.sample(logits)?;
+        self.clock.last_token = Instant::now();
+        self.clock.first_token.get_or_insert(self.clock.last_token);
+        if self.session.model().engine().is_end_of_generation(token) {
+            return Ok(self.end(FinishReason::Stop));
+        }
+        self.n_generated += 1;
+        self.take(token)
+    }
+
+    fn take(&mut self, token: Token) -> Result<String> {
+        let mut bytes = Vec::new();
+        self.session.model().engine().append_piece(token, &mut bytes);
+        match self.stream.push(&bytes) {
+            Pushed::Stopped(text) => {
+                self.finish_reason = Some(FinishReason::Stop);
+                Ok(text)
+            }
+            Pushed::Text(mut text) => {
+                if self.n_generated >= self.max_tokens || !self.session.has_room() {
+                    text.push_str(&self.end(FinishReason::Length));
+                } else {
+                    self.pending = Some(token);
+                }
+                Ok(text)
+            }
+        }
+    }
+
+    /// Ends the answer and returns the text that was held back.
+    fn end(&mut self, reason: FinishReason) -> String {
+        self.finish_reason = Some(reason);
+        self.stream.finish()
+    }
+}
+
+impl Iterator for Generation<'_> {
+    type Item = Result<String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.finish_reason.is_none() {
+            match self.step() {
+                Ok(text) if text.is_empty() => {}
+                Ok(text) => {
+                    self.text.push_str(&text);
+                    return Some(Ok(text));
+                }
+                Err(error) => {
+                    self.finish_reason = Some(FinishReason::Cancelled);
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,38 @@
+//! The engine: a frozen [`Model`], [`Adapter`]s stacked on it, and [`Session`]s that generate.
+//!
+//! A [`Model`] is opened once and shared. A [`Session`] is one mutable timeline over it: it is handed the whole
+//! prompt each time and finds out by itself how much of it is already computed. What makes that safe is
+//! identity by content: a model and an adapter *are* the sha256 of their bytes, so nothing that was computed
+//! under one stack of adapters is ever reused under another.
+//!
+//! Files, names and states are left to [`crate::registry`], documents to [`crate::rag`].
+
+mod adapter;
+mod bench;
+mod embedder;
+mod generation;
+mod hash;
+mod memory;
+mod model;
+mod outcome;
+mod sampling;
+mod session;
+mod stack;
+mod template;
+mod text;
+
+pub use crate::llama::{
+    CancelToken, ContextParams, Device, GpuLayers, Token, compiled_backends, devices, grammar_of_json_schema, system_info,
+};
+pub use adapter::Adapter;
+pub use bench::{BenchResult, BenchTest, bench};
+pub use embedder::Embedder;
+pub use generation::{GenerateOptions, Generation};
+pub use hash::ContentHash;
+pub use memory::{MemoryUse, memory_use};
+pub use model::{Model, ModelOptions, is_encoder};
+pub use outcome::{FinishReason, Outcome, Timings, Usage};
+pub use sampling::SamplingParams;
+pub use session::{Prefill, Session, SessionOptions};
+pub use stack::AdapterStack;
+pub use template::{ChatMessage, ChatTemplate, Role};

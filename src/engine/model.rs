@@ -1,0 +1,229 @@
+//! A model: one immutable GGUF file, checked, mapped and shared.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use unforget_quant::gguf::Gguf;
+
+use super::hash::ContentHash;
+use super::template::ChatTemplate;
+use crate::error::{Error, Result};
+use crate::llama::{self, GpuLayers, Token};
+
+/// Architectures that embed text and cannot generate it.
+const ENCODERS: [&str; 4] = ["bert", "nomic-bert", "modern-bert", "jina-bert-v2"];
+
+/// Whether models of this architecture embed text instead of generating it.
+#[must_use]
+pub fn is_encoder(architecture: &str) -> bool {
+    ENCODERS.contains(&architecture)
+}
+
+/// How to open a model.
+#[derive(Debug, Clone, Default)]
+pub struct ModelOptions {
+    /// How many layers go to the GPU.
+    pub gpu_layers: GpuLayers,
+    /// Name that the model goes by; the file's by default.
+    pub name: Option<String>,
+    /// sha256 of the file where it is known already, which saves hashing it.
+    pub sha256: Option<ContentHash>,
+}
+
+/// A model in memory. Cheap to clone: clones share the mapping.
+#[derive(Debug, Clone)]
+pub struct Model(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    engine: Arc<llama::Model>,
+    path: PathBuf,
+    name: String,
+    architecture: String,
+    chat_template: Option<String>,
+    sha256: OnceLock<ContentHash>,
+    load_time: Duration,
+}
+
+impl Model {
+    /// Checks the file with our own bounded reader, then maps it.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if it is not a sound GGUF file, [`Error::ModelLoad`] if the engine does not take it,
+    /// [`Error::NoDevice`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use unforget::engine::{Model, ModelOptions};
+    /// let model = Model::open("SmolLM2-135M-Instruct.Q4_1.gguf".as_ref(), ModelOptions::default())?;
+    /// println!("{} with {} parameters", model.name(), model.n_params());
+    /// # Ok::<(), unforget::Error>(())
+    /// ```
+    pub fn open(path: &Path, options: ModelOptions) -> Result<Self> {
+        let start = Instant::now();
+        let gguf = Gguf::open(path)?;
+        let metadata = gguf.metadata();
+        if metadata.str("general.type").is_some_and(|kind| kind != "model") {
+            return Err(Error::ModelLoad {
+                path: path.to_owned(),
+                reason: "the file is an adapter, not a model; apply it with --adapter".to_owned(),
+            });
+        }
+        let Some(architecture) = gguf.architecture().map(str::to_owned) else {
+            return Err(Error::ModelLoad {
+                path: path.to_owned(),
+                reason: "the metadata name no architecture".to_owned(),
+            });
+        };
+        let chat_template = metadata.str("tokenizer.chat_template").map(str::to_owned);
+        // The engine maps the file for itself.
+        drop(gguf);
+        let engine = Arc::new(llama::Model::load(path, options.gpu_layers)?);
+        let name = options.name.unwrap_or_else(|| {
+            path.file_stem()
+                .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+        });
+        Ok(Self(Arc::new(Inner {
+            engine,
+            path: path.to_owned(),
+            name,
+            architecture,
+            chat_template,
+            sha256: options.sha256.map_or_else(OnceLock::new, OnceLock::from),
+            load_time: start.elapsed(),
+        })))
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// The registered name, or else the file's.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// `general.architecture`.
+    #[must_use]
+    pub fn architecture(&self) -> &str {
+        &self.0.architecture
+    }
+
+    /// sha256 of the file, computed on first use if it is not known.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read any more.
+    pub fn sha256(&self) -> Result<ContentHash> {
+        if let Some(hash) = self.0.sha256.get() {
+            return Ok(*hash);
+        }
+        let hash = ContentHash::of_file(&self.0.path)?;
+        Ok(*self.0.sha256.get_or_init(|| hash))
+    }
+
+    /// Time that checking and loading took.
+    #[must_use]
+    pub fn load_time(&self) -> Duration {
+        self.0.load_time
+    }
+
+    /// Length of the context that the model was trained with, in tokens.
+    #[must_use]
+    pub fn n_ctx_train(&self) -> usize {
+        self.0.engine.n_ctx_train()
+    }
+
+    /// Number of parameters.
+    #[must_use]
+    pub fn n_params(&self) -> u64 {
+        self.0.engine.n_params()
+    }
+
+    /// Bytes of all tensors.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.0.engine.size()
+    }
+
+    /// Number of tokens in the vocabulary.
+    #[must_use]
+    pub fn n_vocab(&self) -> usize {
+        self.0.engine.n_vocab()
+    }
+
+    /// Whether the model embeds text instead of generating it.
+    #[must_use]
+    pub fn is_encoder(&self) -> bool {
+        is_encoder(self.architecture())
+    }
+
+    /// Splits plain text into tokens, with those that the model wants around a text.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the text is absurdly long.
+    pub fn tokenize(&self, text: &str) -> Result<Vec<Token>> {
+        self.0.engine.tokenize(text, true, false)
+    }
+
+    /// Splits a rendered chat prompt into tokens: control tokens written out in it count as such.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the text is absurdly long.
+    pub fn tokenize_prompt(&self, prompt: &str) -> Result<Vec<Token>> {
+        let mut tokens = self.0.engine.tokenize(prompt, true, true)?;
+        // Templates often write BOS themselves; two of them degrade the answer.
+        if let (Some(bos), [first, second, ..]) = (self.0.engine.bos(), tokens.as_slice())
+            && *first == bos
+            && *second == bos
+        {
+            tokens.remove(0);
+        }
+        Ok(tokens)
+    }
+
+    /// Number of tokens of plain text, without any around it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the text is absurdly long.
+    pub fn count_tokens(&self, text: &str) -> Result<usize> {
+        Ok(self.0.engine.tokenize(text, false, false)?.len())
+    }
+
+    /// The text of tokens, lossy where they end inside a character.
+    #[must_use]
+    pub fn detokenize(&self, tokens: &[Token]) -> String {
+        let mut bytes = Vec::new();
+        for &token in tokens {
+            self.0.engine.append_piece(token, &mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The model's own chat template.
+    ///
+    /// # Errors
+    /// [`Error::Template`] if the file has none or it does not parse.
+    pub fn chat_template(&self) -> Result<ChatTemplate> {
+        let source = self.0.chat_template.as_deref().ok_or_else(|| {
+            Error::Template(format!(
+                "model '{}' has none; give the whole prompt yourself with --raw",
+                self.name()
+            ))
+        })?;
+        let text = |token: Option<Token>| {
+            token
+                .and_then(|token| self.0.engine.token_text(token))
+                .unwrap_or_default()
+        };
+        ChatTemplate::new(source, text(self.0.engine.bos()), text(self.0.engine.eos()))
+    }
+
+    /// The engine's model, for what is built on it in this module.
+    pub(super) fn engine(&self) -> &Arc<llama::Model> {
+        &self.0.engine
+    }
+}

@@ -1,0 +1,261 @@
+//! A session: one timeline of tokens over a model, which reuses what it has already computed.
+
+use super::generation::{GenerateOptions, Generation};
+use super::model::Model;
+use super::stack::{AdapterStack, StackFingerprint};
+use crate::error::{Error, Result};
+use crate::llama::{Batch, CancelToken, Context, ContextParams, Token};
+
+/// The one sequence of a session's context.
+const SEQUENCE: u32 = 0;
+
+/// Sizes of a session. Zero, or `None`, means: choose well.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// Tokens that fit, prompt and answer; by default 4,096 or what the model was trained with, if that is less.
+    pub n_ctx: Option<u32>,
+    /// Most tokens in one call to the engine; 2,048 by default.
+    pub n_batch: Option<u32>,
+    /// Most tokens computed at once; 512 by default.
+    pub n_ubatch: Option<u32>,
+    /// Threads; by default one a core.
+    pub n_threads: Option<u32>,
+}
+
+impl SessionOptions {
+    const DEFAULT_N_CTX: u32 = 4096;
+    const DEFAULT_N_BATCH: u32 = 2048;
+    const DEFAULT_N_UBATCH: u32 = 512;
+
+    pub(super) fn threads(&self) -> u32 {
+        self.n_threads.filter(|&n| n > 0).unwrap_or_else(|| {
+            std::thread::available_parallelism()
+                .map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+        })
+    }
+
+    /// The sizes that a session over `model` gets.
+    #[must_use]
+    pub fn sizes(&self, model: &Model) -> ContextParams {
+        let trained = u32::try_from(model.n_ctx_train()).unwrap_or(u32::MAX);
+        let chosen = |option: Option<u32>, default: u32| option.filter(|&n| n > 0).unwrap_or(default);
+        let n_ctx = chosen(self.n_ctx, Self::DEFAULT_N_CTX.min(trained.max(1)));
+        let n_batch = chosen(self.n_batch, Self::DEFAULT_N_BATCH).min(n_ctx);
+        ContextParams {
+            n_ctx,
+            n_batch,
+            n_ubatch: chosen(self.n_ubatch, Self::DEFAULT_N_UBATCH).min(n_batch),
+            n_seq_max: 1,
+            n_threads: self.threads(),
+            n_threads_batch: self.threads(),
+            embeddings: false,
+        }
+    }
+}
+
+/// How much of a prompt had to be computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefill {
+    /// Tokens whose KV was there already.
+    pub cached: usize,
+    /// Tokens computed now.
+    pub evaluated: usize,
+}
+
+/// One mutable timeline over a shared [`Model`].
+///
+/// It is handed the whole prompt each time, and keeps the longest prefix that it has computed before under the
+/// same model, the same stack of adapters (by content and scale) and the same tokens.
+#[derive(Debug)]
+pub struct Session {
+    model: Model,
+    context: Context,
+    batch: Batch,
+    n_batch: usize,
+    stack: AdapterStack,
+    /// What `tokens` were computed under.
+    fingerprint: StackFingerprint,
+    /// The tokens whose KV is in the context.
+    tokens: Vec<Token>,
+    /// Where in the last batch the logits of the last token are.
+    output: Option<usize>,
+}
+
+impl Session {
+    /// Allocates a session.
+    ///
+    /// # Errors
+    /// [`Error::WrongModelKind`] for an embedder, [`Error::Engine`] if memory cannot be had.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use unforget::engine::{GenerateOptions, Model, ModelOptions, Session, SessionOptions};
+    /// let model = Model::open("model.gguf".as_ref(), ModelOptions::default())?;
+    /// let mut session = Session::new(&model, &SessionOptions::default())?;
+    /// let prompt = model.tokenize("The capital of Italy is")?;
+    /// for text in session.generate(&prompt, &GenerateOptions::default())? {
+    ///     eprint!("{}", text?);
+    /// }
+    /// # Ok::<(), unforget::Error>(())
+    /// ```
+    pub fn new(model: &Model, options: &SessionOptions) -> Result<Self> {
+        if model.is_encoder() {
+            return Err(Error::WrongModelKind {
+                name: model.name().to_owned(),
+                architecture: model.architecture().to_owned(),
+                purpose: "generate text",
+            });
+        }
+        let params = options.sizes(model);
+        Ok(Self {
+            model: model.clone(),
+            context: Context::new(model.engine(), &params)?,
+            batch: Batch::default(),
+            n_batch: params.n_batch as usize,
+            stack: AdapterStack::base(),
+            fingerprint: StackFingerprint::default(),
+            tokens: Vec::new(),
+            output: None,
+        })
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Tokens that fit, prompt and answer together.
+    #[must_use]
+    pub fn n_ctx(&self) -> usize {
+        self.context.n_ctx()
+    }
+
+    /// The adapters in use.
+    #[must_use]
+    pub fn adapters(&self) -> &AdapterStack {
+        &self.stack
+    }
+
+    /// Replaces the adapters. What was computed is kept only if the new stack computes the same.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if an adapter was loaded for another model.
+    pub fn set_adapters(&mut self, stack: AdapterStack) -> Result<()> {
+        let fingerprint = stack.fingerprint();
+        if fingerprint != self.fingerprint {
+            self.forget();
+            let adapters = stack
+                .effective()
+                .map(|(adapter, scale)| (adapter.engine().clone(), *scale))
+                .collect();
+            self.context.set_adapters(adapters)?;
+            self.fingerprint = fingerprint;
+        }
+        self.stack = stack;
+        Ok(())
+    }
+
+    /// Forgets all that was computed.
+    pub fn forget(&mut self) {
+        self.context.clear();
+        self.tokens.clear();
+        self.output = None;
+    }
+
+    /// Brings the timeline to exactly `prompt`, computing only what is not there, and leaves the logits of its last
+    /// token in [`Self::logits`].
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the prompt is empty, [`Error::ContextFull`] if it does not fit with at least one
+    /// token of answer, [`Error::Interrupted`]; what was computed by then is kept.
+    pub fn prefill(&mut self, prompt: &[Token], cancel: &CancelToken) -> Result<Prefill> {
+        if prompt.is_empty() {
+            return Err(Error::InvalidArgument {
+                what: "prompt",
+                value: String::new(),
+                expected: "at least one token".to_owned(),
+            });
+        }
+        if prompt.len() >= self.n_ctx() {
+            return Err(Error::ContextFull {
+                n_tokens: prompt.len(),
+                n_ctx: self.n_ctx(),
+            });
+        }
+        let cached = self.rewind_to(prompt);
+        for chunk in prompt[cached..].chunks(self.n_batch) {
+            let last_of_prompt = self.tokens.len() + chunk.len() == prompt.len();
+            self.extend(chunk, last_of_prompt, cancel)?;
+        }
+        Ok(Prefill {
+            cached,
+            evaluated: prompt.len() - cached,
+        })
+    }
+
+    /// Logits of the last token, one a vocabulary entry; `None` before anything was computed.
+    #[must_use]
+    pub fn logits(&mut self) -> Option<&[f32]> {
+        self.context.logits(self.output?)
+    }
+
+    /// Computes the prompt and begins an answer.
+    ///
+    /// # Errors
+    /// As [`Self::prefill`]; [`Error::InvalidArgument`] and [`Error::Grammar`] for the options.
+    pub fn generate(&mut self, prompt: &[Token], options: &GenerateOptions) -> Result<Generation<'_>> {
+        Generation::start(self, prompt, options)
+    }
+
+    /// Adds a token of the answer and computes it.
+    pub(super) fn advance(&mut self, token: Token, cancel: &CancelToken) -> Result<()> {
+        self.extend(&[token], true, cancel)
+    }
+
+    /// Whether another token fits.
+    pub(super) fn has_room(&self) -> bool {
+        self.tokens.len() < self.n_ctx()
+    }
+
+    /// Cuts the timeline back to its longest common prefix with `prompt`. The last token of the prompt is always
+    /// computed again: its logits are needed.
+    fn rewind_to(&mut self, prompt: &[Token]) -> usize {
+        let common = common_prefix(&self.tokens, prompt).min(prompt.len() - 1);
+        self.output = None;
+        if common < self.tokens.len() {
+            if self.context.truncate(SEQUENCE, common) {
+                self.tokens.truncate(common);
+            } else {
+                // Recurrent state cannot be cut at a position.
+                self.forget();
+            }
+        }
+        self.tokens.len()
+    }
+
+    /// Computes tokens at the end of the timeline.
+    fn extend(&mut self, tokens: &[Token], wants_logits: bool, cancel: &CancelToken) -> Result<()> {
+        let start = self.tokens.len();
+        self.batch.clear();
+        for (i, &token) in tokens.iter().enumerate() {
+            let output = wants_logits && i + 1 == tokens.len();
+            self.batch.push(token, start + i, SEQUENCE, output);
+        }
+        self.output = None;
+        if let Err(error) = self.context.decode(&mut self.batch, cancel) {
+            // Part of the batch may be in the KV cache.
+            if !self.context.truncate(SEQUENCE, start) {
+                self.forget();
+            }
+            return Err(error);
+        }
+        self.tokens.extend_from_slice(tokens);
+        self.output = wants_logits.then(|| tokens.len() - 1);
+        Ok(())
+    }
+}
+
+fn common_prefix(a: &[Token], b: &[Token]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}

@@ -1,0 +1,294 @@
+//! What can go wrong, as data: one enum for the whole crate, with variants by what the caller can do.
+//!
+//! Messages are lowercase, without a full stop, and carry the offending value. Nothing here prints;
+//! `main` does, once. [`ErrorKind`] is the closed set of categories that exit codes, HTTP statuses and
+//! C statuses map from.
+
+use std::path::PathBuf;
+
+/// Result of every fallible call in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused a file operation. `fs-err` puts the path into the message.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+
+    /// A file is not what its format says: truncated, out of bounds, of an unknown type.
+    #[error(transparent)]
+    Format(#[from] unforget_quant::Error),
+
+    /// A name that nothing is installed under.
+    #[error("unknown {what} '{name}'{}", hint(.nearest))]
+    UnknownName {
+        /// What kind of thing was asked for: `model`, `adapter`, `collection`, `document`.
+        what: &'static str,
+        /// The name as given.
+        name: String,
+        /// The nearest name that does exist.
+        nearest: Option<String>,
+    },
+
+    /// A catalog model that was never pulled.
+    #[error("model '{name}' is not installed; fetch it with: unforget pull {name}")]
+    NotInstalled {
+        /// The name, which the catalog knows.
+        name: String,
+    },
+
+    /// There is nothing of the kind that is needed.
+    #[error("no {what} is installed; {advice}")]
+    NothingInstalled {
+        /// What is needed: `base model`, `embedder`, `collection`.
+        what: &'static str,
+        /// How to get one.
+        advice: String,
+    },
+
+    /// An argument with a value that cannot be used.
+    #[error("invalid {what} '{value}': {expected}")]
+    InvalidArgument {
+        /// The argument's name.
+        what: &'static str,
+        /// The value as given.
+        value: String,
+        /// What would have been accepted.
+        expected: String,
+    },
+
+    /// The engine would not load a model file.
+    #[error("cannot load model {}: {reason}", .path.display())]
+    ModelLoad {
+        /// The file.
+        path: PathBuf,
+        /// The engine's own reason, from its log.
+        reason: String,
+    },
+
+    /// A model was given where another kind of model is needed, such as an embedder for chat.
+    #[error("model '{name}' has architecture '{architecture}', which cannot be used to {purpose}")]
+    WrongModelKind {
+        /// The model's name.
+        name: String,
+        /// Its `general.architecture`.
+        architecture: String,
+        /// What it was asked to do: `generate text`, `embed text`.
+        purpose: &'static str,
+    },
+
+    /// GPU offload was asked for and no such device is there.
+    #[error("no GPU device is available for -ngl {wanted}: {advice}")]
+    NoDevice {
+        /// The value of `-ngl`.
+        wanted: String,
+        /// What to do about it, with the feature to build with.
+        advice: String,
+    },
+
+    /// The engine would not load an adapter file.
+    #[error("cannot load adapter {}: {reason}", .path.display())]
+    AdapterLoad {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+
+    /// An adapter made for one base was applied to another.
+    #[error(
+        "adapter '{adapter}' belongs to base {expected}, not to {found}; import it again for that base, or force it"
+    )]
+    AdapterMismatch {
+        /// The adapter's name.
+        adapter: String,
+        /// The base that the adapter is bound to.
+        expected: String,
+        /// The base that it was applied to.
+        found: String,
+    },
+
+    /// An adapter that must not be used, such as one with NaN in its weights.
+    #[error("adapter '{adapter}' is refused: {reason}")]
+    AdapterRefused {
+        /// The adapter's name or file.
+        adapter: String,
+        /// Why.
+        reason: String,
+    },
+
+    /// The prompt, or the prompt with the answer so far, does not fit.
+    #[error(
+        "context is full: {n_tokens} tokens do not fit into n_ctx {n_ctx}; shorten the prompt or raise it with -c"
+    )]
+    ContextFull {
+        /// Tokens that had to fit.
+        n_tokens: usize,
+        /// Tokens that fit.
+        n_ctx: usize,
+    },
+
+    /// The engine failed while computing.
+    #[error("engine failed: {0}")]
+    Engine(String),
+
+    /// The model's chat template could not be rendered.
+    #[error("chat template: {0}")]
+    Template(String),
+
+    /// A grammar that does not parse.
+    #[error("grammar: {0}")]
+    Grammar(String),
+
+    /// The caller, or Ctrl-C, stopped the work.
+    #[error("interrupted")]
+    Interrupted,
+
+    /// A source could not be fetched.
+    #[error("cannot fetch {source_name}: {reason}")]
+    Fetch {
+        /// Package, repository, URL or path.
+        source_name: String,
+        /// What went wrong, and what to try.
+        reason: String,
+    },
+
+    /// What was fetched is not what the catalog names.
+    #[error("checksum of {} is {found}, expected {expected}; the file was not installed", .path.display())]
+    Checksum {
+        /// The file that was checked.
+        path: PathBuf,
+        /// The sha256 wanted.
+        expected: String,
+        /// The sha256 found.
+        found: String,
+    },
+
+    /// Not enough room on disk. What was written whole before is kept, and the next try goes on from there.
+    #[error("disk full: no room to write {}{}; make room and run the same command again", .path.display(), room(.needed_and_free))]
+    DiskFull {
+        /// The file that could not grow.
+        path: PathBuf,
+        /// Bytes still to be written and bytes free, where they are known.
+        needed_and_free: Option<(u64, u64)>,
+    },
+
+    /// The database refused.
+    #[error("database: {0}")]
+    Store(#[from] rusqlite::Error),
+
+    /// A collection was made by one embedder and used with another.
+    #[error(
+        "collection '{collection}' was made with embedder {expected}, not with {found}; use that embedder or make a new collection"
+    )]
+    EmbedderMismatch {
+        /// The collection's name.
+        collection: String,
+        /// The embedder that its vectors come from.
+        expected: String,
+        /// The embedder that was offered.
+        found: String,
+    },
+
+    /// A file in the data folder that was written by a newer version, or is damaged.
+    #[error("cannot use {}: {reason}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+/// Category of an [`Error`]: what exit codes, HTTP statuses and C statuses are made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Something failed while working.
+    Failed,
+    /// The request itself cannot be understood.
+    Usage,
+    /// Not there, or not made for each other.
+    NotFoundOrIncompatible,
+    /// Stopped from outside.
+    Interrupted,
+}
+
+impl ErrorKind {
+    /// Exit code of a process that ends with this error.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotFoundOrIncompatible => 5,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl Error {
+    /// The category. Exhaustive on purpose: a new variant has to choose one.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io(error) => match error.kind() {
+                std::io::ErrorKind::NotFound => ErrorKind::NotFoundOrIncompatible,
+                std::io::ErrorKind::Interrupted => ErrorKind::Interrupted,
+                _ => ErrorKind::Failed,
+            },
+            Self::InvalidArgument { .. } | Self::Grammar(_) => ErrorKind::Usage,
+            Self::UnknownName { .. }
+            | Self::NotInstalled { .. }
+            | Self::NothingInstalled { .. }
+            | Self::WrongModelKind { .. }
+            | Self::NoDevice { .. }
+            | Self::AdapterMismatch { .. }
+            | Self::AdapterLoad { .. }
+            | Self::AdapterRefused { .. }
+            | Self::EmbedderMismatch { .. } => ErrorKind::NotFoundOrIncompatible,
+            Self::Interrupted => ErrorKind::Interrupted,
+            Self::Format(error) => kind_of_format(error),
+            Self::ModelLoad { .. }
+            | Self::ContextFull { .. }
+            | Self::Engine(_)
+            | Self::Template(_)
+            | Self::Fetch { .. }
+            | Self::Checksum { .. }
+            | Self::Store(_)
+            | Self::DiskFull { .. }
+            | Self::Damaged { .. } => ErrorKind::Failed,
+        }
+    }
+}
+
+fn kind_of_format(error: &unforget_quant::Error) -> ErrorKind {
+    use unforget_quant::Error as Format;
+    match error {
+        Format::Io { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound => {
+            ErrorKind::NotFoundOrIncompatible
+        }
+        Format::WrongFormat { .. }
+        | Format::Unsupported { .. }
+        | Format::AdapterRefused { .. }
+        | Format::BaseMismatch { .. }
+        | Format::NonFinite { .. } => ErrorKind::NotFoundOrIncompatible,
+        // A truncated or damaged file, a failing disk.
+        _ => ErrorKind::Failed,
+    }
+}
+
+fn room(needed_and_free: &Option<(u64, u64)>) -> String {
+    match needed_and_free {
+        Some((needed, free)) => format!(" ({needed} more bytes are needed, {free} are free)"),
+        None => String::new(),
+    }
+}
+
+fn hint(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(name) => format!("; did you mean '{name}'?"),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,156 @@
+//! A model: a GGUF file, mapped read-only, with its vocabulary.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_sys_2 as sys;
+
+use super::backend::backend;
+use super::device::GpuLayers;
+use super::log;
+use crate::error::{Error, Result};
+
+/// Longest text that is tokenized in one call, in bytes. llama.cpp counts bytes and tokens in `i32`, and the
+/// binding panics beyond that; no context holds a text anywhere near this long.
+const MAX_TEXT_BYTES: usize = 256 << 20;
+
+/// A loaded model. Immutable: share it with `Arc`.
+#[derive(Debug)]
+pub struct Model {
+    model: LlamaModel,
+    // llama.cpp keeps its adapters in a set in the model, which it does not lock.
+    adapters: Mutex<()>,
+}
+
+impl Model {
+    /// Maps `path` and reads its metadata.
+    ///
+    /// The file should have passed [`unforget_quant::gguf::Gguf::open`] before: a malformed one can make
+    /// llama.cpp abort the process.
+    ///
+    /// # Errors
+    /// [`Error::ModelLoad`] with the engine's reason; [`Error::NoDevice`].
+    pub fn load(path: &Path, gpu_layers: GpuLayers) -> Result<Self> {
+        let backend = backend()?;
+        let params = LlamaModelParams::default()
+            .with_use_mmap(true)
+            .with_n_gpu_layers(gpu_layers.resolve()?);
+        let (loaded, reason) =
+            log::capture(|| LlamaModel::load_from_file(backend, path, &params));
+        let model = loaded.map_err(|error| Error::ModelLoad {
+            path: path.to_owned(),
+            reason: match error {
+                llama_cpp_2::LlamaModelLoadError::NullResult => reason,
+                other => other.to_string(),
+            },
+        })?;
+        Ok(Self {
+            model,
+            adapters: Mutex::new(()),
+        })
+    }
+
+    /// Length of the context that the model was trained with, in tokens.
+    #[must_use]
+    pub fn n_ctx_train(&self) -> usize {
+        self.model.n_ctx_train() as usize
+    }
+
+    /// Length of a hidden state, and of an embedding.
+    #[must_use]
+    pub fn n_embd(&self) -> usize {
+        usize::try_from(self.model.n_embd()).unwrap_or(0)
+    }
+
+    /// Number of tokens in the vocabulary, and of logits a position.
+    #[must_use]
+    pub fn n_vocab(&self) -> usize {
+        usize::try_from(self.model.n_vocab()).unwrap_or(0)
+    }
+
+    /// Number of parameters.
+    #[must_use]
+    pub fn n_params(&self) -> u64 {
+        self.model.n_params()
+    }
+
+    /// Bytes of all tensors.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.model.size()
+    }
+
+    /// Splits `text` into tokens. `special` adds the tokens that the model wants around a text (BOS, or CLS
+    /// and SEP) and reads control tokens written out in the text, as a rendered chat template has them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the text is longer than 256 MiB.
+    pub fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<LlamaToken>> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(Error::InvalidArgument {
+                what: "text",
+                value: format!("{} bytes", text.len()),
+                expected: format!("at most {MAX_TEXT_BYTES} bytes"),
+            });
+        }
+        Ok(self
+            .model
+            .vocab()
+            .tokenize(text.as_bytes(), add_special, parse_special))
+    }
+
+    /// Appends the bytes of `token` to `bytes`; a token can end in the middle of a UTF-8 character.
+    pub fn append_piece(&self, token: LlamaToken, bytes: &mut Vec<u8>) {
+        // Control tokens are not text: they are left out.
+        self.model
+            .vocab()
+            .token_to_piece_into(token, bytes, false, None);
+    }
+
+    /// The text of a token as the vocabulary spells it, such as `<|im_end|>`.
+    #[must_use]
+    pub fn token_text(&self, token: LlamaToken) -> Option<String> {
+        Some(self.model.vocab().text(token)?.to_string_lossy().into_owned())
+    }
+
+    /// Whether `token` ends an answer.
+    #[must_use]
+    pub fn is_end_of_generation(&self, token: LlamaToken) -> bool {
+        self.model.vocab().is_eog(token)
+    }
+
+    /// Token that begins a text, if the model has one.
+    #[must_use]
+    pub fn bos(&self) -> Option<LlamaToken> {
+        some(self.model.vocab().bos())
+    }
+
+    /// Token that ends a text, if the model has one.
+    #[must_use]
+    pub fn eos(&self) -> Option<LlamaToken> {
+        some(self.model.vocab().eos())
+    }
+
+    pub(super) fn as_llama_cpp_2(&self) -> &LlamaModel {
+        &self.model
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut sys::llama_model {
+        // SAFETY: `LlamaModel` is `repr(transparent)` over a non-null pointer to `llama_model`; reading it copies
+        // the pointer and nothing more.
+        unsafe { *(&raw const self.model).cast::<*mut sys::llama_model>() }
+    }
+
+    pub(super) fn lock_adapters(&self) -> MutexGuard<'_, ()> {
+        // The lock guards no data of ours, so a poisoned one is as good as new.
+        self.adapters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// llama.cpp says "no such token" with -1.
+fn some(token: LlamaToken) -> Option<LlamaToken> {
+    (token.0 >= 0).then_some(token)
+}

@@ -1,0 +1,7 @@
+//! The `unforget` command: see [`cli`].
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

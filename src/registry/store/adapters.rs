@@ -1,0 +1,208 @@
+//! Imported adapters and the trust in each: rows of the table `adapters`.
+
+use std::path::PathBuf;
+
+use rusqlite::{OptionalExtension as _, Row, params};
+use serde::Serialize;
+
+use super::{Registry, now, path_text};
+use crate::engine::ContentHash;
+use crate::registry::adapter_state::AdapterState;
+use crate::registry::name::{check_name, nearest};
+use crate::{Error, Result};
+
+const COLUMNS: &str =
+    "name, sha256, base_sha256, path, state, scale, provenance, added_at, state_changed_at";
+
+/// An imported adapter.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AdapterRecord {
+    /// The name it is called by.
+    pub name: String,
+    /// Its identity: the hash of its file.
+    pub sha256: ContentHash,
+    /// The hash of the one base it belongs to.
+    pub base_sha256: ContentHash,
+    /// Its GGUF file.
+    pub path: PathBuf,
+    /// The trust in it.
+    pub state: AdapterState,
+    /// The scale it is used at where none is given; of a certified one the largest that the guard passed.
+    pub scale: f32,
+    /// Where it came from and how it was made, as its importer wrote it down.
+    pub provenance: serde_json::Value,
+    /// When it was added, in seconds since 1970. The registry sets it.
+    pub added_at: i64,
+    /// When the state last changed, in seconds since 1970. The registry sets it.
+    pub state_changed_at: i64,
+}
+
+impl AdapterRecord {
+    /// A newly imported adapter: not trusted yet, at scale 1.
+    #[must_use]
+    pub fn imported(
+        name: &str,
+        sha256: ContentHash,
+        base_sha256: ContentHash,
+        path: PathBuf,
+        provenance: serde_json::Value,
+    ) -> Self {
+        let now = now();
+        Self {
+            name: name.to_owned(),
+            sha256,
+            base_sha256,
+            path,
+            state: AdapterState::Quarantined,
+            scale: 1.0,
+            provenance,
+            added_at: now,
+            state_changed_at: now,
+        }
+    }
+}
+
+impl Registry {
+    /// All adapters, by name.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Damaged`].
+    pub fn adapters(&self) -> Result<Vec<AdapterRecord>> {
+        self.run(|connection| {
+            let mut rows = connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM adapters ORDER BY name"))?;
+            rows.query_map([], from_row)?.collect()
+        })
+    }
+
+    /// The adapter of this name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] with the nearest name.
+    pub fn adapter(&self, name: &str) -> Result<AdapterRecord> {
+        if let Some(adapter) = self.imported(name)? {
+            return Ok(adapter);
+        }
+        let adapters = self.adapters()?;
+        Err(Error::UnknownName {
+            what: "adapter",
+            name: name.to_owned(),
+            nearest: nearest(name, adapters.iter().map(|adapter| adapter.name.as_str())),
+        })
+    }
+
+    /// Adds an adapter, quarantined whatever the record says, since only [`Registry::certify`] makes trust. Where the name is
+    /// taken, the same content on the same base keeps its state and scale; other content replaces it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a name, path or scale that cannot be stored.
+    pub fn add_adapter(&self, adapter: &AdapterRecord) -> Result<()> {
+        check_name("adapter name", &adapter.name)?;
+        check_scale(adapter.scale)?;
+        let path = path_text(&adapter.path)?;
+        self.change(|| {
+            let same = self.imported(&adapter.name)?.filter(|old| {
+                (old.sha256, old.base_sha256) == (adapter.sha256, adapter.base_sha256)
+            });
+            let now = now();
+            let (state, scale, added_at, changed_at) = match same {
+                Some(old) => (old.state, old.scale, old.added_at, old.state_changed_at),
+                None => (AdapterState::Quarantined, adapter.scale, now, now),
+            };
+            self.run(|connection| {
+                connection.execute(
+                    &format!("INSERT OR REPLACE INTO adapters ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
+                    params![
+                        adapter.name,
+                        adapter.sha256,
+                        adapter.base_sha256,
+                        path,
+                        state,
+                        scale,
+                        adapter.provenance.to_string(),
+                        added_at,
+                        changed_at,
+                    ],
+                )
+            })?;
+            Ok(())
+        })
+    }
+
+    /// Changes the state of an adapter, and keeps its scale.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`]; [`Error::InvalidArgument`] for a change that [`AdapterState::may_become`] forbids.
+    pub fn set_state(&self, name: &str, state: AdapterState) -> Result<()> {
+        self.change_state(name, state, None)
+    }
+
+    /// Records that the guard passed an adapter at scales up to `scale`.
+    ///
+    /// # Errors
+    /// As for [`Registry::set_state`], and [`Error::InvalidArgument`] for a scale that is not a positive number.
+    pub fn certify(&self, name: &str, scale: f32) -> Result<()> {
+        check_scale(scale)?;
+        self.change_state(name, AdapterState::Certified, Some(scale))
+    }
+
+    fn change_state(&self, name: &str, next: AdapterState, scale: Option<f32>) -> Result<()> {
+        self.change(|| {
+            let adapter = self.adapter(name)?;
+            if !adapter.state.may_become(next) {
+                return Err(Error::InvalidArgument {
+                    what: "state",
+                    value: next.to_string(),
+                    expected: format!(
+                        "another one for '{name}', which is {}: make it quarantined and check it again first",
+                        adapter.state
+                    ),
+                });
+            }
+            let changed_at = if adapter.state == next { adapter.state_changed_at } else { now() };
+            self.run(|connection| {
+                connection.execute(
+                    "UPDATE adapters SET state = ?2, scale = ?3, state_changed_at = ?4 WHERE name = ?1",
+                    params![name, next, scale.unwrap_or(adapter.scale), changed_at],
+                )
+            })?;
+            Ok(())
+        })
+    }
+
+    fn imported(&self, name: &str) -> Result<Option<AdapterRecord>> {
+        self.run(|connection| {
+            connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM adapters WHERE name = ?1"))?
+                .query_row([name], from_row)
+                .optional()
+        })
+    }
+}
+
+fn check_scale(scale: f32) -> Result<()> {
+    if scale.is_finite() && scale > 0.0 {
+        return Ok(());
+    }
+    Err(Error::InvalidArgument {
+        what: "scale",
+        value: scale.to_string(),
+        expected: "a number above 0".to_owned(),
+    })
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<AdapterRecord> {
+    Ok(AdapterRecord {
+        name: row.get(0)?,
+        sha256: row.get(1)?,
+        base_sha256: row.get(2)?,
+        path: PathBuf::from(row.get::<_, String>(3)?),
+        state: row.get(4)?,
+        scale: row.get(5)?,
+        provenance: serde_json::from_str(&row.get::<_, String>(6)?).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(6, rusqlite::types::Type::Text, error.into())
+        })?,
+        added_at: row.get(7)?,
+        state_changed_at: row.get(8)?,
+    })
+}

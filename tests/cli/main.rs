@@ -1,0 +1,13 @@
+//! The `unforget` binary as a person or a script uses it, on the real models.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod adapters;
+mod bad_files;
+mod documents;
+mod interrupt;
+mod offline;
+mod output;
+mod prompts;
+mod scratch;
