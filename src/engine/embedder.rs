@@ -31,13 +31,7 @@ impl Embedder {
     /// # Errors
     /// [`Error::WrongModelKind`] if the model generates text instead.
     pub fn new(model: &Model, options: &SessionOptions) -> Result<Self> {
-        if !model.is_encoder() {
-            return Err(Error::WrongModelKind {
-                name: model.name().to_owned(),
-                architecture: model.architecture().to_owned(),
-                purpose: "embed text",
-            });
-        }
+        model.require_encoder()?;
         let params = ContextParams {
             n_ctx: N_BATCH,
             n_batch: N_BATCH,

@@ -161,6 +161,30 @@ impl Model {
         is_encoder(self.architecture())
     }
 
+    /// Fails unless the model generates text.
+    pub(super) fn require_generator(&self) -> Result<()> {
+        if self.is_encoder() {
+            return Err(self.wrong_kind("generate text"));
+        }
+        Ok(())
+    }
+
+    /// Fails unless the model embeds text.
+    pub(super) fn require_encoder(&self) -> Result<()> {
+        if self.is_encoder() {
+            return Ok(());
+        }
+        Err(self.wrong_kind("embed text"))
+    }
+
+    fn wrong_kind(&self, purpose: &'static str) -> Error {
+        Error::WrongModelKind {
+            name: self.name().to_owned(),
+            architecture: self.architecture().to_owned(),
+            purpose,
+        }
+    }
+
     /// Splits plain text into tokens, with those that the model wants around a text.
     ///
     /// # Errors
@@ -206,8 +230,9 @@ impl Model {
     /// The model's own chat template.
     ///
     /// # Errors
-    /// [`Error::Template`] if the file has none or it does not parse.
+    /// [`Error::WrongModelKind`] for an embedder, [`Error::Template`] if the file has none or it does not parse.
     pub fn chat_template(&self) -> Result<ChatTemplate> {
+        self.require_generator()?;
         let source = self.0.chat_template.as_deref().ok_or_else(|| {
             Error::Template(format!(
                 "model '{}' has none; give the whole prompt yourself with --raw",

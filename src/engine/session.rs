@@ -99,13 +99,7 @@ impl Session {
     /// # Ok::<(), unforget::Error>(())
     /// ```
     pub fn new(model: &Model, options: &SessionOptions) -> Result<Self> {
-        if model.is_encoder() {
-            return Err(Error::WrongModelKind {
-                name: model.name().to_owned(),
-                architecture: model.architecture().to_owned(),
-                purpose: "generate text",
-            });
-        }
+        model.require_generator()?;
         let params = options.sizes(model);
         Ok(Self {
             model: model.clone(),

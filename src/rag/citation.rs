@@ -106,6 +106,9 @@ fn take_marks(answer: &str, passages: &[Passage]) -> (String, Vec<(usize, usize)
                 let known = |n: &usize| passages.iter().any(|passage| passage.n == *n);
                 marks.extend(numbers.into_iter().filter(known).map(|n| (clean.len(), n)));
                 rest = after.get(length..).unwrap_or("");
+                if clean.is_empty() {
+                    rest = rest.trim_start();
+                }
             }
             None => {
                 clean.push('[');
@@ -114,6 +117,7 @@ fn take_marks(answer: &str, passages: &[Passage]) -> (String, Vec<(usize, usize)
         }
     }
     clean.push_str(rest);
+    clean.truncate(clean.trim_end().len());
     (clean, marks)
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::embed::EmbedderId;
 use super::index::Index;
-use super::store::{ChunkRow, DocumentSummary, Store};
+use super::rows::{ChunkRow, DocumentSummary};
+use super::store::Store;
 use crate::{Error, Result};
 
 /// Name of the database in a collection's folder.
@@ -122,13 +123,14 @@ impl Collection {
         }
     }
 
-    /// Builds the graph file anew from the rows, if the collection is large enough to have one. Returns the number of
-    /// vectors that were read.
+    /// Builds anew what is derived from the rows: the full-text index and, if the collection is large enough to have
+    /// one, the graph file. Returns the number of vectors.
     ///
     /// # Errors
     ///
     /// What the database says.
     pub fn rebuild(&mut self) -> Result<usize> {
+        self.store.rebuild_words()?;
         self.store.snapshot(|store| self.index.refresh(store))?;
         self.index.rebuild();
         Ok(self.index.len())

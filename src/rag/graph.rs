@@ -305,7 +305,11 @@ mod tests {
             placed.walk(vectors, query, 100, &mut walked);
             vectors.scan(query, placed.tail.iter().copied(), &mut walked);
             let walked = walked.into_sorted();
-            shared += exact.into_sorted().iter().filter(|hit| walked.contains(hit)).count();
+            shared += exact
+                .into_sorted()
+                .iter()
+                .filter(|hit| walked.contains(hit))
+                .count();
         }
         f64::from(u32::try_from(shared).expect("small")) / (10.0 * queries.len() as f64)
     }
@@ -314,7 +318,11 @@ mod tests {
     fn finds_what_an_exact_scan_finds() {
         let (vectors, queries) = clustered(5_000, &mut Noise(1));
         let placed = Placed::new(Graph::build(&vectors), &vectors);
-        assert!(placed.tail.len() < 50, "{} rows are out of reach", placed.tail.len());
+        assert!(
+            placed.tail.len() < 50,
+            "{} rows are out of reach",
+            placed.tail.len()
+        );
         let recall = recall(&placed, &vectors, &queries);
         assert!(recall >= 0.95, "{recall}");
     }

@@ -8,48 +8,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::embed::EmbedderId;
+use super::rows::{CHUNK, ChunkRow, DocumentSummary, SUMMARY, chunk, summary};
 use super::{schema, vectors};
 use crate::{Error, Result};
-
-/// A document as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct DocumentSummary {
-    /// Its number in the collection. Kept when the file changes.
-    pub id: i64,
-    /// Absolute path of the file.
-    pub path: String,
-    /// sha256 of the file when it was added, in hexadecimal.
-    pub sha256: String,
-    /// Length of the file then.
-    pub bytes: u64,
-    /// Chunks it was cut into.
-    pub chunks: u64,
-    /// Tokens of those chunks; what overlaps is counted twice.
-    pub tokens: u64,
-    /// When it was added or last updated, in seconds since 1970.
-    pub added_at: i64,
-}
-
-/// A chunk as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct ChunkRow {
-    /// Its number in the collection. Never given twice.
-    pub id: i64,
-    /// The document it is from.
-    pub document: i64,
-    /// Absolute path of that document's file.
-    pub path: String,
-    /// First byte in the file.
-    pub start: usize,
-    /// One past the last byte in the file.
-    pub end: usize,
-    /// Tokens of the text.
-    pub tokens: usize,
-    /// Titles of the Markdown sections it starts in, joined by ` > `.
-    pub heading: String,
-    /// The bytes from `start` to `end`.
-    pub text: String,
-}
 
 /// A document on its way into the database.
 #[derive(Debug)]
@@ -86,14 +47,6 @@ pub(super) struct Store {
     conn: Connection,
     path: PathBuf,
 }
-
-const SUMMARY: &str = "
-SELECT d.id, d.path, d.sha256, d.bytes, count(c.id), coalesce(sum(c.n_tokens), 0), d.added_at
-FROM documents d LEFT JOIN chunks c ON c.document = d.id";
-
-const CHUNK: &str = "
-SELECT c.id, c.document, d.path, c.start, c.\"end\", c.n_tokens, c.heading, c.text
-FROM chunks c JOIN documents d ON d.id = c.document";
 
 impl Store {
     /// Opens the database at `path`, made new where `create` says so.
@@ -248,6 +201,14 @@ impl Store {
         })
     }
 
+    /// Builds the full-text index anew from the chunks.
+    pub fn rebuild_words(&mut self) -> Result<()> {
+        self.write(|tx| {
+            tx.execute("INSERT INTO words (words) VALUES ('rebuild')", [])?;
+            Ok(())
+        })
+    }
+
     /// Removes a document with its chunks. False when there is none with that number.
     pub fn remove(&mut self, id: i64) -> Result<bool> {
         self.write(|tx| {
@@ -355,31 +316,6 @@ impl Store {
             reason: format!("{what}; remove the collection and add its files again"),
         }
     }
-}
-
-fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<DocumentSummary> {
-    Ok(DocumentSummary {
-        id: row.get(0)?,
-        path: row.get(1)?,
-        sha256: row.get(2)?,
-        bytes: row.get(3)?,
-        chunks: row.get(4)?,
-        tokens: row.get(5)?,
-        added_at: row.get(6)?,
-    })
-}
-
-fn chunk(row: &rusqlite::Row<'_>) -> rusqlite::Result<ChunkRow> {
-    Ok(ChunkRow {
-        id: row.get(0)?,
-        document: row.get(1)?,
-        path: row.get(2)?,
-        start: row.get(3)?,
-        end: row.get(4)?,
-        tokens: row.get(5)?,
-        heading: row.get(6)?,
-        text: row.get(7)?,
-    })
 }
 
 #[cfg(test)]

@@ -17,6 +17,12 @@ const STOP_WORDS: [&str; 96] = [
     "why", "will", "with", "would", "yes", "you", "your",
 ];
 
+/// Numbers that prose writes as words, from one: "two fumbles" supports "2 fumbles".
+const SPELLED: [&str; 12] = [
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve",
+];
+
 /// A word of content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
@@ -29,7 +35,7 @@ pub(super) struct Word {
 /// How much a word gives away about where it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Has a digit: dates, scores, amounts.
+    /// Has a digit, and is not spelled out: dates, scores, amounts.
     Number,
     /// Starts with a capital inside of a sentence.
     Name,
@@ -90,7 +96,11 @@ pub(super) fn is_stop_word(lower: &str) -> bool {
 }
 
 /// A lowercase word without the commonest English endings: enough to match "named" with "names", no linguistics.
+/// Numbers lose their separators, and small ones are digits however they are written.
 fn stem(lower: &str) -> String {
+    if let Some((number, _)) = (1u8..).zip(SPELLED).find(|(_, word)| *word == lower) {
+        return number.to_string();
+    }
     let number = lower.replace(',', "");
     if number.starts_with(|c: char| c.is_ascii_digit()) {
         return number;
@@ -134,8 +144,12 @@ mod tests {
 
     #[test]
     fn inflections_share_a_stem() {
-        for family in [["named", "names", "name"], ["cities", "city", "city"]] {
-            let stems = family.map(stem);
+        for family in [
+            ["named", "names", "name"],
+            ["cities", "city", "city"],
+            ["8", "eight", "Eight"],
+        ] {
+            let stems = family.map(|word| stem(&word.to_lowercase()));
             assert!(stems.iter().all(|stem| *stem == stems[0]), "{stems:?}");
         }
     }

@@ -1,8 +1,11 @@
 //! Pulling from an address.
 
+use std::path::Path;
+
 use unforget::Error;
 use unforget::engine::ContentHash;
-use unforget::registry::{Phase, PullRequest};
+use unforget::registry::{ModelKind, Phase, PullRequest};
+use unforget_quant::gguf::{Metadata, Writer};
 
 use crate::server::{File, Route, Server};
 use crate::support::{Place, catalog, gguf};
@@ -404,18 +407,23 @@ fn progress_grows_to_the_total() {
 fn a_local_file_is_registered_in_place() {
     let place = Place::new();
     let path = place.folder.path().join("mine.gguf");
-    std::fs::write(&path, gguf(1, SIZE)).unwrap();
+    write_gguf(&path, "llama", "one");
     let text = path.to_str().unwrap();
     let installed = place.pull(text).unwrap();
     assert_eq!(installed.model.path, path.canonicalize().unwrap());
     assert!(place.files().is_empty(), "nothing is copied");
     assert!(place.pull(text).unwrap().already);
 
-    std::fs::write(&path, gguf(2, SIZE)).unwrap();
+    write_gguf(&path, "bert", "two");
     let changed = place.pull(text).unwrap();
+    let content = std::fs::read(&path).unwrap();
     assert_eq!(
         (changed.already, changed.model.sha256),
-        (false, ContentHash::of(&gguf(2, SIZE)))
+        (false, ContentHash::of(&content))
+    );
+    assert_eq!(
+        (changed.model.kind, changed.model.architecture.as_deref()),
+        (ModelKind::Embedder, Some("bert"))
     );
 
     std::fs::write(place.folder.path().join("no.gguf"), b"hello").unwrap();
@@ -430,4 +438,12 @@ fn a_local_file_is_registered_in_place() {
             .is_err()
     );
     assert!(place.pull(place.folder.path().to_str().unwrap()).is_err());
+}
+
+/// A sound GGUF without tensors.
+fn write_gguf(path: &Path, architecture: &str, name: &str) {
+    let mut metadata = Metadata::new();
+    metadata.set("general.architecture", architecture);
+    metadata.set("general.name", name);
+    Writer::new(metadata).write(path).unwrap();
 }

@@ -30,22 +30,36 @@ class Terminal:
         """Waits until `text` appears after what was expected before."""
         deadline = time.monotonic() + TIMEOUT_S
         while text not in self.screen:
-            ready, _, _ = select.select([self.fd], [], [], max(0, deadline - time.monotonic()))
-            if not ready:
-                sys.exit(f"no {text!r} on the screen within {TIMEOUT_S} s:\n{self.screen}")
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError:
-                data = b""
-            if not data:
-                sys.exit(f"the program ended before {text!r}:\n{self.screen}")
-            self.screen += data.decode(errors="replace")
+            self.read(deadline, repr(text))
         self.screen = self.screen.split(text, 1)[1]
 
+    def read(self, deadline, what):
+        """Adds to the screen; gives up at the deadline or when the program has ended."""
+        ready, _, _ = select.select([self.fd], [], [], max(0, deadline - time.monotonic()))
+        if not ready:
+            sys.exit(f"no {what} on the screen within {TIMEOUT_S} s:\n{self.screen}")
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:
+            data = b""
+        if not data:
+            sys.exit(f"the program ended before {what}:\n{self.screen}")
+        self.screen += data.decode(errors="replace")
+
+    def expect_anything(self):
+        """Waits until an answer has begun."""
+        while len(self.screen.strip()) < 8:
+            self.read(time.monotonic() + TIMEOUT_S, "an answer")
+
     def close(self):
-        """The exit code."""
+        """The exit code, and the settings of the terminal afterwards."""
         deadline = time.monotonic() + TIMEOUT_S
+        settings = None
         while time.monotonic() < deadline:
+            try:
+                settings = termios.tcgetattr(self.fd)
+            except termios.error:
+                pass  # the other side is closed: what was read last counts
             # What is still written has to be read, or the program waits for ever.
             if select.select([self.fd], [], [], 0.1)[0]:
                 try:
@@ -54,36 +68,44 @@ class Terminal:
                     pass
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                return os.waitstatus_to_exitcode(status)
+                return os.waitstatus_to_exitcode(status), settings
         os.kill(self.pid, signal.SIGKILL)
         sys.exit("the program did not end")
 
 
+def line(text):
+    """Types a line at the prompt. What is typed before the prompt is there would be lost."""
+    terminal.expect("> ")
+    terminal.type(text + "\r")
+    # The editor switches bracketed paste off when it has taken the line.
+    terminal.expect("\x1b[?2004l")
+
+
 terminal = Terminal([sys.argv[1], "run", "-n", "400"])
 terminal.expect("/help lists the commands")
-terminal.type("/help\r")
+line("/help")
 terminal.expect("Ctrl-C stops an answer")
-terminal.type("/adapter\r")
+line("/adapter")
 terminal.expect("no adapter")
-terminal.type("/adapter triage-gentel\r")
+line("/adapter triage-gentel")
 terminal.expect("did you mean 'triage-gentle'")
-terminal.type("/adapter triage-gentle\r")
+line("/adapter triage-gentle")
 terminal.expect("triage-gentle at scale 1")
-terminal.type("Triage this support ticket: Urgent: Ion has been unreachable since Friday.\r")
+line("Triage this support ticket: Urgent: Ion has been unreachable since Friday.")
 terminal.expect('"queue"')
 terminal.expect("answered")
-terminal.type("/scale triage-gentle 0\r")
+line("/scale triage-gentle 0")
 terminal.expect("triage-gentle at scale 0")
-terminal.type("/clear\r")
-terminal.type("Tell me a long story about a ship.\r")
-# The line is echoed first; the answer is what comes after its end.
-terminal.expect("ship.")
-time.sleep(1.5)
+line("/clear")
+line("Tell me a long story about a ship.")
+terminal.expect_anything()
 terminal.type("\x03")
 terminal.expect("answered")
-terminal.type("/nonsense\r")
+line("/nonsense")
 terminal.expect("unknown command /nonsense")
-terminal.type("/exit\r")
-code = terminal.close()
+line("/exit")
+code, settings = terminal.close()
 if code != 0:
     sys.exit(f"exit code {code}")
+if settings != terminal.settings:
+    sys.exit(f"the terminal was left changed: {settings} instead of {terminal.settings}")

@@ -1,0 +1,71 @@
+# Each target first installs what is missing, then does its job. `make` alone lists them.
+#
+# Everything is built with the release profile: llama.cpp takes minutes to build, once a profile. Always the whole
+# workspace, so that it is built with one set of features.
+
+TEST_HOME := $(CURDIR)/target/test-home
+UNFORGET  := target/release/unforget
+
+# Where the tests and benches look for the models.
+export UNFORGET_TEST_HOME := $(TEST_HOME)
+
+.PHONY: help demo test check lint fmt audit bench install header build test-models
+
+help:
+	@echo "make demo     build, fetch the default models and show the main job"
+	@echo "make test     the whole test suite"
+	@echo "make check    the quick part of it: format, clippy and unit tests"
+	@echo "make lint     format, clippy, licences, duplicates and sources"
+	@echo "make bench    benchmarks, and the same against llama-cpp-python"
+	@echo "make install  the unforget command into cargo's bin folder"
+	@echo "make fmt      format the source"
+	@echo "make header   write ffi/include/unforget.h anew"
+	@echo "make audit    security advisories (needs the network)"
+
+build:
+	@scripts/bootstrap build
+	cargo build --release --workspace
+
+demo: build
+	@scripts/demo
+
+test: build test-models
+	@scripts/bootstrap test
+	cargo nextest run --release --workspace
+	cargo test --release --workspace --doc
+
+# Fetched once into a data folder of the tests' own; a second run finds them there.
+test-models: build
+	@UNFORGET_HOME=$(TEST_HOME) $(UNFORGET) pull smollm2
+	@UNFORGET_HOME=$(TEST_HOME) $(UNFORGET) pull minilm
+
+check:
+	@scripts/bootstrap test
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo nextest run --release --workspace --lib --bins
+
+lint:
+	@scripts/bootstrap lint
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo deny check --hide-inclusion-graph licenses bans sources
+
+fmt:
+	cargo fmt --all
+
+audit:
+	@scripts/bootstrap lint
+	cargo deny check advisories
+
+bench: build test-models
+	cargo bench
+	@benches/peers/run
+
+install:
+	@scripts/bootstrap build
+	cargo install --locked --path .
+
+header:
+	@scripts/bootstrap build
+	UNFORGET_WRITE_HEADER=1 cargo test --release --workspace --test header

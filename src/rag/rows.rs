@@ -1,0 +1,80 @@
+//! What rows look like from outside: documents and chunks as they are listed and shown.
+//!
+//! How they are found and written is `store`'s.
+
+/// A document as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct DocumentSummary {
+    /// Its number in the collection. Kept when the file changes.
+    pub id: i64,
+    /// Absolute path of the file.
+    pub path: String,
+    /// sha256 of the file when it was added, in hexadecimal.
+    pub sha256: String,
+    /// Length of the file then.
+    pub bytes: u64,
+    /// Chunks it was cut into.
+    pub chunks: u64,
+    /// Tokens of those chunks; what overlaps is counted twice.
+    pub tokens: u64,
+    /// When it was added or last updated, in seconds since 1970.
+    pub added_at: i64,
+}
+
+/// A chunk as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ChunkRow {
+    /// Its number in the collection. Never given twice.
+    pub id: i64,
+    /// The document it is from.
+    pub document: i64,
+    /// Absolute path of that document's file.
+    pub path: String,
+    /// First byte in the file.
+    pub start: usize,
+    /// One past the last byte in the file.
+    pub end: usize,
+    /// Tokens of the text.
+    pub tokens: usize,
+    /// Titles of the Markdown sections it starts in, joined by ` > `.
+    pub heading: String,
+    /// The bytes from `start` to `end`.
+    pub text: String,
+}
+
+/// Selects documents as [`summary`] reads them; to be grouped by `d.id`.
+pub(super) const SUMMARY: &str = "
+SELECT d.id, d.path, d.sha256, d.bytes, count(c.id), coalesce(sum(c.n_tokens), 0), d.added_at
+FROM documents d LEFT JOIN chunks c ON c.document = d.id";
+
+/// Selects chunks as [`chunk`] reads them.
+pub(super) const CHUNK: &str = "
+SELECT c.id, c.document, d.path, c.start, c.\"end\", c.n_tokens, c.heading, c.text
+FROM chunks c JOIN documents d ON d.id = c.document";
+
+/// Reads a row of [`SUMMARY`].
+pub(super) fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<DocumentSummary> {
+    Ok(DocumentSummary {
+        id: row.get(0)?,
+        path: row.get(1)?,
+        sha256: row.get(2)?,
+        bytes: row.get(3)?,
+        chunks: row.get(4)?,
+        tokens: row.get(5)?,
+        added_at: row.get(6)?,
+    })
+}
+
+/// Reads a row of [`CHUNK`].
+pub(super) fn chunk(row: &rusqlite::Row<'_>) -> rusqlite::Result<ChunkRow> {
+    Ok(ChunkRow {
+        id: row.get(0)?,
+        document: row.get(1)?,
+        path: row.get(2)?,
+        start: row.get(3)?,
+        end: row.get(4)?,
+        tokens: row.get(5)?,
+        heading: row.get(6)?,
+        text: row.get(7)?,
+    })
+}

@@ -1,0 +1,259 @@
+//! Adapters in the engine: conversion by numbers, scale 0, stacking, and caches that never mix.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use unforget::Result;
+use unforget::engine::{
+    Adapter, AdapterStack, CancelToken, ChatMessage, GenerateOptions, Model, ModelOptions, Session,
+    SessionOptions, Token,
+};
+use unforget_quant::ggml::GgmlType;
+use unforget_quant::gguf::{Gguf, Writer};
+use unforget_quant::lora;
+use unforget_quant::safetensors::Safetensors;
+
+fn converted(folder: &TempDir, name: &str) -> PathBuf {
+    let out = folder.path().join(format!("{name}.gguf"));
+    let base = Gguf::open(&common::base_file()).expect("the base");
+    lora::convert_peft(&peft(name), &base, &out).expect("it converts");
+    out
+}
+
+fn peft(name: &str) -> PathBuf {
+    common::repository().join("models/adapters").join(name)
+}
+
+fn stack(adapters: &[(&Adapter, f32)]) -> Result<AdapterStack> {
+    let mut stack = AdapterStack::base();
+    for &(adapter, scale) in adapters {
+        stack.push(adapter.clone(), scale)?;
+    }
+    Ok(stack)
+}
+
+fn session(model: &Model) -> Result<Session> {
+    Session::new(
+        model,
+        &SessionOptions {
+            n_ctx: Some(256),
+            ..SessionOptions::default()
+        },
+    )
+}
+
+fn ticket(model: &Model) -> Result<Vec<Token>> {
+    let text = "Triage this support ticket.\n\nMy invoice 13335 shows $670.69 twice!";
+    model.tokenize_prompt(&model.chat_template()?.render(&[ChatMessage::user(text)])?)
+}
+
+fn logits(session: &mut Session, prompt: &[Token]) -> Result<Vec<f32>> {
+    session.prefill(prompt, &CancelToken::default())?;
+    Ok(session.logits().expect("logits").to_vec())
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Writes the base with every weight as F32, changed by `change`, which gets the values in GGUF's order.
+fn write_f32(path: &Path, change: impl Fn(&str, &[u64], &mut Vec<f32>)) {
+    let base = Gguf::open(&common::base_file()).expect("the base");
+    let mut metadata = base.metadata().clone();
+    metadata.set("general.file_type", 0u32);
+    let mut writer = Writer::new(metadata);
+    for tensor in base.tensors() {
+        let mut values = base.tensor_values(tensor).expect("values");
+        change(&tensor.name, &tensor.shape, &mut values);
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        writer.tensor(&tensor.name, &tensor.shape, GgmlType::F32, bytes);
+    }
+    writer.write(path).expect("it is written");
+}
+
+/// PEFT's name of a GGUF tensor, for the linear layers of the `llama` architecture.
+fn peft_name(gguf: &str) -> Option<String> {
+    let (layer, module) = gguf.strip_prefix("blk.")?.strip_suffix(".weight")?.split_once('.')?;
+    let module = match module {
+        "attn_q" => "self_attn.q_proj",
+        "attn_k" => "self_attn.k_proj",
+        "attn_v" => "self_attn.v_proj",
+        "attn_output" => "self_attn.o_proj",
+        "ffn_gate" => "mlp.gate_proj",
+        "ffn_up" => "mlp.up_proj",
+        "ffn_down" => "mlp.down_proj",
+        _ => return None,
+    };
+    Some(format!("base_model.model.model.layers.{layer}.{module}"))
+}
+
+/// Where row `row` of a q or k projection in Hugging Face's layout stands in GGUF's. Hugging Face rotates the first
+/// half of a head against the second, llama.cpp neighbours: row `i` of the halves goes to row `2i`, and `i + half` to
+/// `2i + 1`.
+fn interleaved(row: usize, head_size: usize) -> usize {
+    let (head, i) = (row / head_size, row % head_size);
+    let half = head_size / 2;
+    head * head_size + if i < half { 2 * i } else { 2 * (i - half) + 1 }
+}
+
+/// `W + alpha / rank * B·A` (arXiv 2106.09685), written down here from PEFT's own files and nothing of the converter.
+fn add_peft_delta(weights: &Safetensors, name: &str, shape: &[u64], values: &mut [f32]) {
+    const ALPHA: f32 = 32.0;
+    const HEAD_SIZE: usize = 64;
+    let Some(module) = peft_name(name) else { return };
+    let factor = |which: &str| {
+        let tensor = weights.tensor(&format!("{module}.{which}.weight")).expect("a factor");
+        (weights.values(tensor).expect("values"), tensor.shape.clone())
+    };
+    let ((a, a_shape), (b, _)) = (factor("lora_A"), factor("lora_B"));
+    let rank = usize::try_from(a_shape[0]).expect("small");
+    let (n_in, n_out) = (usize::try_from(shape[0]).expect("small"), usize::try_from(shape[1]).expect("small"));
+    let is_rotated = name.contains("attn_q") || name.contains("attn_k");
+    for row in 0..n_out {
+        let target = if is_rotated { interleaved(row, HEAD_SIZE) } else { row };
+        let values = &mut values[target * n_in..(target + 1) * n_in];
+        for r in 0..rank {
+            let factor = ALPHA / rank as f32 * b[row * rank + r];
+            for (value, a) in values.iter_mut().zip(&a[r * n_in..(r + 1) * n_in]) {
+                *value += factor * a;
+            }
+        }
+    }
+}
+
+#[test]
+fn the_converted_adapter_has_the_effect_of_the_peft_formula() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (plain, merged) = (folder.path().join("plain.gguf"), folder.path().join("merged.gguf"));
+    let weights = Safetensors::open(&peft("triage-careless").join("adapter_model.safetensors"))?;
+    write_f32(&plain, |_, _, _| {});
+    write_f32(&merged, |name, shape, values| add_peft_delta(&weights, name, shape, values));
+    let model = Model::open(&plain, ModelOptions::default())?;
+    let prompt = ticket(&model)?;
+    let adapter = Adapter::load(&model, &converted(&folder, "triage-careless"), "careless")?;
+    let mut adapted = session(&model)?;
+    let base = logits(&mut adapted, &prompt)?;
+    adapted.set_adapters(stack(&[(&adapter, 1.0)])?)?;
+    let adapted = logits(&mut adapted, &prompt)?;
+    let reference = Model::open(&merged, ModelOptions::default())?;
+    let reference = logits(&mut session(&reference)?, &prompt)?;
+    let effect = largest_difference(&base, &reference);
+    let error = largest_difference(&adapted, &reference);
+    assert!(effect > 5.0, "the adapter should move the logits, by {effect}");
+    // Both are computed in F32, in another order; half-precision KV is the largest source of rounding.
+    assert!(error < 0.05, "logits differ by {error}, of an effect of {effect}");
+    Ok(())
+}
+
+#[test]
+fn scale_0_is_the_base_bit_for_bit() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let model = common::base();
+    let prompt = ticket(&model)?;
+    let adapter = Adapter::load(&model, &converted(&folder, "triage-gentle"), "gentle")?;
+    let base = logits(&mut session(&model)?, &prompt)?;
+    let mut zero = session(&model)?;
+    zero.set_adapters(stack(&[(&adapter, 0.0)])?)?;
+    assert_eq!(logits(&mut zero, &prompt)?, base);
+    zero.set_adapters(stack(&[(&adapter, 1.0)])?)?;
+    assert_ne!(logits(&mut zero, &prompt)?, base);
+    Ok(())
+}
+
+#[test]
+fn what_one_stack_computed_is_never_used_under_another() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let model = common::base();
+    let prompt = ticket(&model)?;
+    let gentle = Adapter::load(&model, &converted(&folder, "triage-gentle"), "gentle")?;
+    let careless = Adapter::load(&model, &converted(&folder, "triage-careless"), "careless")?;
+    let stacks = [
+        stack(&[])?,
+        stack(&[(&gentle, 1.0)])?,
+        stack(&[(&careless, 1.0)])?,
+        stack(&[(&gentle, 1.0), (&careless, -0.5)])?,
+        stack(&[(&gentle, 0.5)])?,
+    ];
+    let mut shared = session(&model)?;
+    for next in stacks {
+        shared.set_adapters(next.clone())?;
+        let prefill = shared.prefill(&prompt, &CancelToken::default())?;
+        assert_eq!(prefill.cached, 0, "{next:?}");
+        let warm = shared.logits().expect("logits").to_vec();
+        let mut cold = session(&model)?;
+        cold.set_adapters(next)?;
+        // Stacked deltas are summed in the order of their addresses: equal up to the last bit.
+        assert!(largest_difference(&warm, &logits(&mut cold, &prompt)?) < 1e-3);
+    }
+    Ok(())
+}
+
+#[test]
+fn another_content_under_the_same_name_is_another_adapter() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let model = common::base();
+    let prompt = ticket(&model)?;
+    let path = converted(&folder, "triage-gentle");
+    let first = Adapter::load(&model, &path, "triage")?;
+    let mut session = session(&model)?;
+    session.set_adapters(stack(&[(&first, 1.0)])?)?;
+    let before = logits(&mut session, &prompt)?;
+    // The same file again is the same adapter: all but the last token is reused.
+    let same = Adapter::load(&model, &path, "another name")?;
+    session.set_adapters(stack(&[(&same, 1.0)])?)?;
+    assert_eq!(session.prefill(&prompt, &CancelToken::default())?.cached, prompt.len() - 1);
+    std::fs::rename(converted(&folder, "triage-careless"), &path)?;
+    let second = Adapter::load(&model, &path, "triage")?;
+    session.set_adapters(stack(&[(&second, 1.0)])?)?;
+    assert_eq!(session.prefill(&prompt, &CancelToken::default())?.cached, 0);
+    assert_ne!(session.logits().expect("logits"), before);
+    Ok(())
+}
+
+#[test]
+fn adapters_load_and_unload_while_a_session_lives() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let model = common::base();
+    let prompt = ticket(&model)?;
+    let path = converted(&folder, "triage-gentle");
+    let mut session = session(&model)?;
+    let base = logits(&mut session, &prompt)?;
+    for _ in 0..20 {
+        let adapter = Adapter::load(&model, &path, "gentle")?;
+        session.set_adapters(stack(&[(&adapter, 1.0)])?)?;
+        drop(adapter);
+        assert_ne!(logits(&mut session, &prompt)?, base);
+        session.set_adapters(AdapterStack::base())?;
+    }
+    assert_eq!(logits(&mut session, &prompt)?, base);
+    Ok(())
+}
+
+/// Tickets whose products, plans and days the training never showed.
+#[test]
+fn both_adapters_answer_unseen_tickets_exactly() -> Result<()> {
+    const TICKETS: usize = 8;
+    let folder = tempfile::tempdir()?;
+    let model = common::base();
+    let suite = std::fs::read_to_string(common::repository().join("models/suites/triage_test.jsonl"))?;
+    let template = model.chat_template()?;
+    for name in ["triage-gentle", "triage-careless"] {
+        let adapter = Adapter::load(&model, &converted(&folder, name), name)?;
+        let mut session = session(&model)?;
+        session.set_adapters(stack(&[(&adapter, 1.0)])?)?;
+        for line in suite.lines().take(TICKETS) {
+            let row: serde_json::Value = serde_json::from_str(line).expect("a row");
+            let prompt = row["prompt"].as_str().expect("a prompt");
+            let tokens = model.tokenize_prompt(&template.render(&[ChatMessage::user(prompt)])?)?;
+            let options = GenerateOptions {
+                max_tokens: 40,
+                ..GenerateOptions::default()
+            };
+            let answer = session.generate(&tokens, &options)?.run(|_| true)?;
+            assert_eq!(answer.text, row["target"].as_str().expect("a target"), "{name}: {prompt}");
+        }
+    }
+    Ok(())
+}
