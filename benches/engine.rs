@@ -4,7 +4,9 @@
 mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use unforget::engine::{Adapter, AdapterStack, BenchTest, CancelToken, Model, SessionOptions, bench};
+use unforget::engine::{
+    Adapter, AdapterStack, BenchTest, CancelToken, Model, SessionOptions, bench,
+};
 use unforget_quant::gguf::Gguf;
 use unforget_quant::lora;
 
@@ -25,7 +27,10 @@ fn with_adapter(model: &Model) -> AdapterStack {
 
 fn engine(criterion: &mut Criterion) {
     let model = common::base();
-    let stacks = [("base", AdapterStack::base()), ("adapter", with_adapter(&model))];
+    let stacks = [
+        ("base", AdapterStack::base()),
+        ("adapter", with_adapter(&model)),
+    ];
     let mut group = criterion.benchmark_group("engine");
     group.sample_size(10);
     for (name, stack) in &stacks {
@@ -36,8 +41,17 @@ fn engine(criterion: &mut Criterion) {
                 bencher.iter_custom(|n| {
                     let repetitions = usize::try_from(n).unwrap_or(usize::MAX);
                     let options = SessionOptions::default();
-                    let result = bench(&model, stack, test, repetitions, &options, &CancelToken::default());
-                    std::time::Duration::from_nanos(result.expect("it runs").samples_ns.iter().sum())
+                    let result = bench(
+                        &model,
+                        stack,
+                        test,
+                        repetitions,
+                        &options,
+                        &CancelToken::default(),
+                    );
+                    std::time::Duration::from_nanos(
+                        result.expect("it runs").samples_ns.iter().sum(),
+                    )
                 });
             });
         }

@@ -47,7 +47,10 @@ impl FileReport {
     /// Whether this is a model that can be loaded, and not an adapter or bare tensors.
     #[must_use]
     pub fn is_model(&self) -> bool {
-        let is_adapter = self.metadata.get("general.type").is_some_and(|kind| kind == "adapter");
+        let is_adapter = self
+            .metadata
+            .get("general.type")
+            .is_some_and(|kind| kind == "adapter");
         self.architecture.is_some() && !is_adapter
     }
 }
@@ -57,7 +60,10 @@ impl FileReport {
 /// # Errors
 /// [`crate::Error::Format`] if the file is not sound.
 pub fn inspect_file(path: &Path) -> Result<FileReport> {
-    if path.extension().is_some_and(|extension| extension == "safetensors") {
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "safetensors")
+    {
         return Ok(of_safetensors(&Safetensors::open(path)?));
     }
     Ok(of_gguf(&Gguf::open(path)?))
@@ -119,7 +125,9 @@ fn to_json(value: &Value) -> Json {
         Value::I32(number) => Json::from(*number),
         Value::I64(number) => Json::from(*number),
         Value::Array(array) => describe(array),
-        Value::U8(_) | Value::U16(_) | Value::U32(_) | Value::U64(_) => Json::from(value.unsigned()),
+        Value::U8(_) | Value::U16(_) | Value::U32(_) | Value::U64(_) => {
+            Json::from(value.unsigned())
+        }
     }
 }
 

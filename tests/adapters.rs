@@ -55,7 +55,10 @@ fn logits(session: &mut Session, prompt: &[Token]) -> Result<Vec<f32>> {
 }
 
 fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
 }
 
 /// Writes the base with every weight as F32, changed by `change`, which gets the values in GGUF's order.
@@ -67,7 +70,10 @@ fn write_f32(path: &Path, change: impl Fn(&str, &[u64], &mut Vec<f32>)) {
     for tensor in base.tensors() {
         let mut values = base.tensor_values(tensor).expect("values");
         change(&tensor.name, &tensor.shape, &mut values);
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let bytes: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
         writer.tensor(&tensor.name, &tensor.shape, GgmlType::F32, bytes);
     }
     writer.write(path).expect("it is written");
@@ -75,7 +81,10 @@ fn write_f32(path: &Path, change: impl Fn(&str, &[u64], &mut Vec<f32>)) {
 
 /// PEFT's name of a GGUF tensor, for the linear layers of the `llama` architecture.
 fn peft_name(gguf: &str) -> Option<String> {
-    let (layer, module) = gguf.strip_prefix("blk.")?.strip_suffix(".weight")?.split_once('.')?;
+    let (layer, module) = gguf
+        .strip_prefix("blk.")?
+        .strip_suffix(".weight")?
+        .split_once('.')?;
     let module = match module {
         "attn_q" => "self_attn.q_proj",
         "attn_k" => "self_attn.k_proj",
@@ -102,17 +111,31 @@ fn interleaved(row: usize, head_size: usize) -> usize {
 fn add_peft_delta(weights: &Safetensors, name: &str, shape: &[u64], values: &mut [f32]) {
     const ALPHA: f32 = 32.0;
     const HEAD_SIZE: usize = 64;
-    let Some(module) = peft_name(name) else { return };
+    let Some(module) = peft_name(name) else {
+        return;
+    };
     let factor = |which: &str| {
-        let tensor = weights.tensor(&format!("{module}.{which}.weight")).expect("a factor");
-        (weights.values(tensor).expect("values"), tensor.shape.clone())
+        let tensor = weights
+            .tensor(&format!("{module}.{which}.weight"))
+            .expect("a factor");
+        (
+            weights.values(tensor).expect("values"),
+            tensor.shape.clone(),
+        )
     };
     let ((a, a_shape), (b, _)) = (factor("lora_A"), factor("lora_B"));
     let rank = usize::try_from(a_shape[0]).expect("small");
-    let (n_in, n_out) = (usize::try_from(shape[0]).expect("small"), usize::try_from(shape[1]).expect("small"));
+    let (n_in, n_out) = (
+        usize::try_from(shape[0]).expect("small"),
+        usize::try_from(shape[1]).expect("small"),
+    );
     let is_rotated = name.contains("attn_q") || name.contains("attn_k");
     for row in 0..n_out {
-        let target = if is_rotated { interleaved(row, HEAD_SIZE) } else { row };
+        let target = if is_rotated {
+            interleaved(row, HEAD_SIZE)
+        } else {
+            row
+        };
         let values = &mut values[target * n_in..(target + 1) * n_in];
         for r in 0..rank {
             let factor = ALPHA / rank as f32 * b[row * rank + r];
@@ -126,10 +149,15 @@ fn add_peft_delta(weights: &Safetensors, name: &str, shape: &[u64], values: &mut
 #[test]
 fn the_converted_adapter_has_the_effect_of_the_peft_formula() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (plain, merged) = (folder.path().join("plain.gguf"), folder.path().join("merged.gguf"));
+    let (plain, merged) = (
+        folder.path().join("plain.gguf"),
+        folder.path().join("merged.gguf"),
+    );
     let weights = Safetensors::open(&peft("triage-careless").join("adapter_model.safetensors"))?;
     write_f32(&plain, |_, _, _| {});
-    write_f32(&merged, |name, shape, values| add_peft_delta(&weights, name, shape, values));
+    write_f32(&merged, |name, shape, values| {
+        add_peft_delta(&weights, name, shape, values)
+    });
     let model = Model::open(&plain, ModelOptions::default())?;
     let prompt = ticket(&model)?;
     let adapter = Adapter::load(&model, &converted(&folder, "triage-careless"), "careless")?;
@@ -141,9 +169,15 @@ fn the_converted_adapter_has_the_effect_of_the_peft_formula() -> Result<()> {
     let reference = logits(&mut session(&reference)?, &prompt)?;
     let effect = largest_difference(&base, &reference);
     let error = largest_difference(&adapted, &reference);
-    assert!(effect > 5.0, "the adapter should move the logits, by {effect}");
+    assert!(
+        effect > 5.0,
+        "the adapter should move the logits, by {effect}"
+    );
     // Both are computed in F32, in another order; half-precision KV is the largest source of rounding.
-    assert!(error < 0.05, "logits differ by {error}, of an effect of {effect}");
+    assert!(
+        error < 0.05,
+        "logits differ by {error}, of an effect of {effect}"
+    );
     Ok(())
 }
 
@@ -203,7 +237,10 @@ fn another_content_under_the_same_name_is_another_adapter() -> Result<()> {
     // The same file again is the same adapter: all but the last token is reused.
     let same = Adapter::load(&model, &path, "another name")?;
     session.set_adapters(stack(&[(&same, 1.0)])?)?;
-    assert_eq!(session.prefill(&prompt, &CancelToken::default())?.cached, prompt.len() - 1);
+    assert_eq!(
+        session.prefill(&prompt, &CancelToken::default())?.cached,
+        prompt.len() - 1
+    );
     std::fs::rename(converted(&folder, "triage-careless"), &path)?;
     let second = Adapter::load(&model, &path, "triage")?;
     session.set_adapters(stack(&[(&second, 1.0)])?)?;
@@ -237,7 +274,8 @@ fn both_adapters_answer_unseen_tickets_exactly() -> Result<()> {
     const TICKETS: usize = 8;
     let folder = tempfile::tempdir()?;
     let model = common::base();
-    let suite = std::fs::read_to_string(common::repository().join("models/suites/triage_test.jsonl"))?;
+    let suite =
+        std::fs::read_to_string(common::repository().join("models/suites/triage_test.jsonl"))?;
     let template = model.chat_template()?;
     for name in ["triage-gentle", "triage-careless"] {
         let adapter = Adapter::load(&model, &converted(&folder, name), name)?;
@@ -252,7 +290,11 @@ fn both_adapters_answer_unseen_tickets_exactly() -> Result<()> {
                 ..GenerateOptions::default()
             };
             let answer = session.generate(&tokens, &options)?.run(|_| true)?;
-            assert_eq!(answer.text, row["target"].as_str().expect("a target"), "{name}: {prompt}");
+            assert_eq!(
+                answer.text,
+                row["target"].as_str().expect("a target"),
+                "{name}: {prompt}"
+            );
         }
     }
     Ok(())

@@ -24,10 +24,17 @@ fn vectors_and_tokens_are_those_of_the_reference() -> Result<()> {
     let texts = reference["texts"].as_array().expect("texts");
     for (i, text) in texts.iter().enumerate() {
         let text = text.as_str().expect("a text");
-        let tokens: Vec<i64> = embedder.model().tokenize(text)?.iter().map(|token| i64::from(token.0)).collect();
-        let expected: Vec<i64> = serde_json::from_value(reference["token_ids"][i].clone()).expect("ids");
+        let tokens: Vec<i64> = embedder
+            .model()
+            .tokenize(text)?
+            .iter()
+            .map(|token| i64::from(token.0))
+            .collect();
+        let expected: Vec<i64> =
+            serde_json::from_value(reference["token_ids"][i].clone()).expect("ids");
         assert_eq!(tokens, expected, "{text}");
-        let expected: Vec<f32> = serde_json::from_value(reference["embeddings"][i].clone()).expect("a vector");
+        let expected: Vec<f32> =
+            serde_json::from_value(reference["embeddings"][i].clone()).expect("a vector");
         let vector = embedder.embed(&[text], &CancelToken::default())?.remove(0);
         let likeness = cosine(&vector, &expected);
         assert!(likeness > 0.995, "cosine {likeness} for {text}");
@@ -40,7 +47,13 @@ fn a_text_has_the_same_vector_in_any_company_and_of_length_1() -> Result<()> {
     let mut embedder = embedder()?;
     let cancel = CancelToken::default();
     let long = "A sentence that goes on. ".repeat(200);
-    let texts = ["short", long.as_str(), "The cat sat on the mat.", "", "Löwe und Bär"];
+    let texts = [
+        "short",
+        long.as_str(),
+        "The cat sat on the mat.",
+        "",
+        "Löwe und Bär",
+    ];
     let together = embedder.embed(&texts, &cancel)?;
     for (text, vector) in texts.iter().zip(&together) {
         assert_eq!(vector.len(), embedder.dimension());

@@ -34,7 +34,9 @@ fn greedy(max_tokens: usize) -> GenerateOptions {
 fn answers_a_question_with_measurements() -> Result<()> {
     let model = common::base();
     let prompt = model.tokenize("The capital of Italy is")?;
-    let outcome = session(&model)?.generate(&prompt, &greedy(8))?.run(|_| true)?;
+    let outcome = session(&model)?
+        .generate(&prompt, &greedy(8))?
+        .run(|_| true)?;
     assert!(outcome.text.contains("Rome"), "{}", outcome.text);
     assert_eq!(outcome.finish_reason, FinishReason::Length);
     assert_eq!(outcome.usage.prompt_tokens, prompt.len());
@@ -90,8 +92,15 @@ fn a_reused_prefix_gives_the_logits_of_a_cold_run() -> Result<()> {
     assert!(reused.cached > 4, "{reused:?}");
     let mut cold = session(&model)?;
     cold.prefill(&b, &cancel)?;
-    let (warm, cold) = (warm.logits().expect("logits").to_vec(), cold.logits().expect("logits"));
-    let largest = warm.iter().zip(cold).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let (warm, cold) = (
+        warm.logits().expect("logits").to_vec(),
+        cold.logits().expect("logits"),
+    );
+    let largest = warm
+        .iter()
+        .zip(cold)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
     // Batches of another length go through other kernels: equal up to rounding of quantized activations.
     assert!(largest < 0.1, "logits differ by {largest}");
     Ok(())
@@ -122,7 +131,10 @@ fn a_seed_repeats_its_text_and_another_changes_it() -> Result<()> {
             },
             ..greedy(24)
         };
-        Ok(session(&model)?.generate(&prompt, &options)?.run(|_| true)?.text)
+        Ok(session(&model)?
+            .generate(&prompt, &options)?
+            .run(|_| true)?
+            .text)
     };
     assert_eq!(sampled(1)?, sampled(1)?);
     assert_ne!(sampled(1)?, sampled(2)?);
@@ -137,9 +149,15 @@ fn a_stop_string_ends_the_answer_before_itself() -> Result<()> {
         stop: vec![" seven".to_owned()],
         ..greedy(32)
     };
-    let outcome = session(&model)?.generate(&prompt, &options)?.run(|_| true)?;
+    let outcome = session(&model)?
+        .generate(&prompt, &options)?
+        .run(|_| true)?;
     assert_eq!(outcome.finish_reason, FinishReason::Stop);
-    assert!(outcome.text.contains("six") && !outcome.text.contains("seven"), "{}", outcome.text);
+    assert!(
+        outcome.text.contains("six") && !outcome.text.contains("seven"),
+        "{}",
+        outcome.text
+    );
     Ok(())
 }
 
@@ -169,8 +187,14 @@ fn a_grammar_is_followed_and_a_wrong_one_refused() -> Result<()> {
         ..greedy(8)
     };
     let mut session = session(&model)?;
-    let outcome = session.generate(&prompt, &with("root ::= \"maybe\" | \"perhaps\""))?.run(|_| true)?;
-    assert!(["maybe", "perhaps"].contains(&outcome.text.as_str()), "{}", outcome.text);
+    let outcome = session
+        .generate(&prompt, &with("root ::= \"maybe\" | \"perhaps\""))?
+        .run(|_| true)?;
+    assert!(
+        ["maybe", "perhaps"].contains(&outcome.text.as_str()),
+        "{}",
+        outcome.text
+    );
     let error = session.generate(&prompt, &with("root ::= (")).err();
     assert!(matches!(error, Some(Error::Grammar(_))), "{error:?}");
     Ok(())
@@ -183,7 +207,13 @@ fn a_prompt_that_does_not_fit_is_refused_with_both_numbers() -> Result<()> {
     let prompt = vec![Token(1); 600];
     let error = session.prefill(&prompt, &CancelToken::default()).err();
     assert!(
-        matches!(error, Some(Error::ContextFull { n_tokens: 600, n_ctx: 512 })),
+        matches!(
+            error,
+            Some(Error::ContextFull {
+                n_tokens: 600,
+                n_ctx: 512
+            })
+        ),
         "{error:?}"
     );
     Ok(())
@@ -248,7 +278,10 @@ fn a_cancelled_prefill_is_an_error_and_leaves_no_trace() -> Result<()> {
     let mut session = session(&model)?;
     let cancel = CancelToken::default();
     cancel.cancel();
-    assert!(matches!(session.prefill(&prompt, &cancel), Err(Error::Interrupted)));
+    assert!(matches!(
+        session.prefill(&prompt, &cancel),
+        Err(Error::Interrupted)
+    ));
     assert_eq!(session.prefill(&prompt, &CancelToken::default())?.cached, 0);
     Ok(())
 }
@@ -257,11 +290,18 @@ fn a_cancelled_prefill_is_an_error_and_leaves_no_trace() -> Result<()> {
 fn sessions_on_several_threads_do_not_disturb_each_other() -> Result<()> {
     let model = common::base();
     let prompt = chat(&model, "What is two plus two?")?;
-    let alone = session(&model)?.generate(&prompt, &greedy(12))?.run(|_| true)?.text;
+    let alone = session(&model)?
+        .generate(&prompt, &greedy(12))?
+        .run(|_| true)?
+        .text;
     std::thread::scope(|scope| {
         let answers: Vec<_> = (0..3)
             .map(|_| {
-                scope.spawn(|| session(&model)?.generate(&prompt, &greedy(12))?.run(|_| true))
+                scope.spawn(|| {
+                    session(&model)?
+                        .generate(&prompt, &greedy(12))?
+                        .run(|_| true)
+                })
             })
             .collect();
         for answer in answers {
@@ -281,13 +321,19 @@ fn a_model_for_text_does_not_embed() {
 
 #[test]
 fn a_gpu_that_is_not_there_is_an_error_that_says_what_to_build() {
-    if unforget::engine::devices().expect("devices").iter().any(|device| device.gpu) {
+    if unforget::engine::devices()
+        .expect("devices")
+        .iter()
+        .any(|device| device.gpu)
+    {
         return;
     }
     let options = ModelOptions {
         gpu_layers: "all".parse().expect("a value of -ngl"),
         ..ModelOptions::default()
     };
-    let error = Model::open(&common::base_file(), options).err().map(|error| error.to_string());
+    let error = Model::open(&common::base_file(), options)
+        .err()
+        .map(|error| error.to_string());
     assert!(error.is_some_and(|text| text.contains("--features cuda")));
 }

@@ -121,7 +121,7 @@ static void needs_no_nul(const uf_model *model) {
 }
 
 static void says_when_the_context_is_full(const uf_model *model) {
-    size_t len = 200000;
+    size_t len = 40000;
     char *long_prompt = malloc(len);
     CHECK(long_prompt != NULL);
     for (size_t i = 0; i < len; i++) long_prompt[i] = i % 2 ? 'a' : ' ';

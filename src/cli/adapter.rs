@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use serde::Serialize;
-use unforget::registry::{self, AdapterRecord, AdapterListing, Listing, Registry};
+use unforget::registry::{self, AdapterListing, AdapterRecord, Listing, Registry};
 use unforget::{Error, Result};
 
 use super::{Context, output, resolve};
@@ -102,26 +102,43 @@ fn list(context: &Context) -> Result<()> {
     let report = Adapters {
         adapters: Listing::read(&Registry::open(&context.home)?)?.adapters,
     };
-    context.output.result(&report, |out| print_adapters(out, &report.adapters))
+    context
+        .output
+        .result(&report, |out| print_adapters(out, &report.adapters))
 }
 
 /// The table of adapters, also part of `unforget list`.
-pub fn print_adapters(out: &mut dyn std::io::Write, adapters: &[AdapterListing]) -> std::io::Result<()> {
+pub fn print_adapters(
+    out: &mut dyn std::io::Write,
+    adapters: &[AdapterListing],
+) -> std::io::Result<()> {
     let rows: Vec<_> = adapters
         .iter()
         .map(|listing| {
-            let AdapterListing { adapter, base, missing } = listing;
+            let AdapterListing {
+                adapter,
+                base,
+                missing,
+            } = listing;
             vec![
                 adapter.name.clone(),
                 base.clone().unwrap_or_else(|| adapter.base_sha256.short()),
                 adapter.state.to_string(),
                 adapter.scale.to_string(),
                 adapter.sha256.short(),
-                if *missing { "file is gone".to_owned() } else { String::new() },
+                if *missing {
+                    "file is gone".to_owned()
+                } else {
+                    String::new()
+                },
             ]
         })
         .collect();
-    output::table(out, &["adapter", "base", "state", "scale", "sha256", ""], &rows)
+    output::table(
+        out,
+        &["adapter", "base", "state", "scale", "sha256", ""],
+        &rows,
+    )
 }
 
 fn inspect(name: &str, context: &Context) -> Result<()> {
@@ -144,12 +161,26 @@ fn inspect(name: &str, context: &Context) -> Result<()> {
         writeln!(out, "state        {}", record.state)?;
         writeln!(out, "sha256       {}", record.sha256)?;
         writeln!(out, "base         {} ({base})", record.base_sha256)?;
-        writeln!(out, "file         {}, {}", record.path.display(), output::megabytes(file.bytes))?;
+        writeln!(
+            out,
+            "file         {}, {}",
+            record.path.display(),
+            output::megabytes(file.bytes)
+        )?;
         writeln!(out, "architecture {}", lora.architecture)?;
         writeln!(out, "rank         {}", rank(lora.rank_min, lora.rank_max))?;
         writeln!(out, "alpha        {}", lora.alpha)?;
-        writeln!(out, "scale        {}, effective {}", record.scale, file.effective_scale)?;
-        writeln!(out, "targets      {} ({} tensors)", lora.targets.join(", "), lora.n_tensors)?;
+        writeln!(
+            out,
+            "scale        {}, effective {}",
+            record.scale, file.effective_scale
+        )?;
+        writeln!(
+            out,
+            "targets      {} ({} tensors)",
+            lora.targets.join(", "),
+            lora.n_tensors
+        )?;
         writeln!(out, "provenance   {}", record.provenance)
     })
 }
@@ -168,5 +199,9 @@ pub fn inspect_by_name(name: &str, context: &Context) -> Result<()> {
 
 /// Whether `text` is the name of an imported adapter and of nothing on disk.
 pub fn is_adapter(text: &str, registry: &Registry) -> Result<bool> {
-    Ok(!resolve::is_path(text) && registry.adapters()?.iter().any(|adapter| adapter.name == text))
+    Ok(!resolve::is_path(text)
+        && registry
+            .adapters()?
+            .iter()
+            .any(|adapter| adapter.name == text))
 }

@@ -24,7 +24,12 @@ pub struct Args {
     question: String,
 
     /// Collection to answer from
-    #[arg(long, env = "UNFORGET_DOCS", default_value = "default", value_name = "COLLECTION")]
+    #[arg(
+        long,
+        env = "UNFORGET_DOCS",
+        default_value = "default",
+        value_name = "COLLECTION"
+    )]
     docs: String,
 
     /// Most passages to answer from
@@ -71,10 +76,18 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         passages: args.passages,
         generate: args.generate.resolve()?,
     };
-    let answer = rag::ask(&args.question, &mut collection, &mut embedder, &mut session, &options)?;
+    let answer = rag::ask(
+        &args.question,
+        &mut collection,
+        &mut embedder,
+        &mut session,
+        &options,
+    )?;
     let code = exit_code_of(answer.outcome.finish_reason);
     let report = Report::new(answer, &resolved)?;
-    context.output.result(&report, |out| print(out, &report.answer))?;
+    context
+        .output
+        .result(&report, |out| print(out, &report.answer))?;
     if !context.output.is_json() {
         output::note(&summary(&report.answer.outcome));
     }
@@ -108,7 +121,10 @@ pub fn print(out: &mut dyn Write, answer: &GroundedAnswer) -> std::io::Result<()
         )?;
     }
     if !answer.grounded && !answer.citations.is_empty() {
-        writeln!(out, "\nNot every sentence of this answer is supported by the documents.")?;
+        writeln!(
+            out,
+            "\nNot every sentence of this answer is supported by the documents."
+        )?;
     }
     Ok(())
 }

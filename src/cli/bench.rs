@@ -21,11 +21,23 @@ use super::{Context, interrupt, output, resolve};
     unforget bench --adapter triage -o json llama-bench's fields")]
 pub struct Args {
     /// Prompt lengths to measure prefill at; 0 leaves it out
-    #[arg(short = 'p', long = "n-prompt", default_value = "512", value_delimiter = ',', value_name = "N")]
+    #[arg(
+        short = 'p',
+        long = "n-prompt",
+        default_value = "512",
+        value_delimiter = ',',
+        value_name = "N"
+    )]
     n_prompt: Vec<usize>,
 
     /// Numbers of tokens to measure decode at; 0 leaves it out
-    #[arg(short = 'n', long = "n-gen", default_value = "128", value_delimiter = ',', value_name = "N")]
+    #[arg(
+        short = 'n',
+        long = "n-gen",
+        default_value = "128",
+        value_delimiter = ',',
+        value_name = "N"
+    )]
     n_gen: Vec<usize>,
 
     /// Repetitions
@@ -81,8 +93,16 @@ struct Report {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let resolved = resolve::open(&args.model, &context.home)?;
-    let prompts = args.n_prompt.iter().filter(|&&n| n > 0).map(|&n| BenchTest::Prompt(n));
-    let generations = args.n_gen.iter().filter(|&&n| n > 0).map(|&n| BenchTest::Generate(n));
+    let prompts = args
+        .n_prompt
+        .iter()
+        .filter(|&&n| n > 0)
+        .map(|&n| BenchTest::Prompt(n));
+    let generations = args
+        .n_gen
+        .iter()
+        .filter(|&&n| n > 0)
+        .map(|&n| BenchTest::Generate(n));
     let mut report = Report {
         system_info: engine::system_info()?.trim().to_owned(),
         results: Vec::new(),
@@ -103,8 +123,17 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 fn measure(test: BenchTest, args: &Args, resolved: &resolve::Resolved) -> Result<Row> {
     let options = args.session.resolve();
     let model = &resolved.model;
-    let test_time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let result = engine::bench(model, &resolved.stack, test, args.repetitions, &options, &interrupt::token())?;
+    let test_time = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
+    let result = engine::bench(
+        model,
+        &resolved.stack,
+        test,
+        args.repetitions,
+        &options,
+        &interrupt::token(),
+    )?;
     let n = test.n_tokens();
     let (n_prompt, n_gen) = match test {
         BenchTest::Prompt(_) => (n, 0),
@@ -125,7 +154,11 @@ fn measure(test: BenchTest, args: &Args, resolved: &resolve::Resolved) -> Result
         ttft_ms: (n_prompt > 0).then(|| result.avg_ns as f64 / 1e6),
         result,
         adapters: adapter_reports(resolved),
-        adapter_mode: if resolved.stack.is_empty() { "none" } else { "runtime" },
+        adapter_mode: if resolved.stack.is_empty() {
+            "none"
+        } else {
+            "runtime"
+        },
         peak_rss_bytes: memory_use().peak_rss_bytes,
         test,
     })
@@ -134,7 +167,8 @@ fn measure(test: BenchTest, args: &Args, resolved: &resolve::Resolved) -> Result
 fn print(out: &mut dyn Write, report: &Report, format: Format) -> Result<()> {
     match format {
         Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &report.results).map_err(std::io::Error::from)?;
+            serde_json::to_writer_pretty(&mut *out, &report.results)
+                .map_err(std::io::Error::from)?;
             writeln!(out)?;
         }
         Format::Jsonl => {
@@ -179,7 +213,10 @@ fn csv(out: &mut dyn Write, rows: &[Row]) -> std::io::Result<()> {
 }
 
 fn markdown(out: &mut dyn Write, rows: &[Row]) -> std::io::Result<()> {
-    writeln!(out, "| model | size | params | threads | adapters | test | tokens/s |")?;
+    writeln!(
+        out,
+        "| model | size | params | threads | adapters | test | tokens/s |"
+    )?;
     writeln!(out, "|---|---:|---:|---:|---|---:|---:|")?;
     for row in rows {
         let adapters = match row.adapters.len() {

@@ -53,7 +53,9 @@ fn parse(line: &str) -> Line<'_> {
     let Some(command) = line.strip_prefix('/') else {
         return Line::Say(line);
     };
-    let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    let (name, rest) = command
+        .split_once(char::is_whitespace)
+        .unwrap_or((command, ""));
     let rest = rest.trim();
     match name {
         "help" | "?" => Line::Help,
@@ -218,7 +220,9 @@ impl<'a> Chat<'a> {
             &mut self.session,
             &options,
         )?;
-        self.context.output.result(&answer, |out| ask::print(out, &answer))?;
+        self.context
+            .output
+            .result(&answer, |out| ask::print(out, &answer))?;
         output::note(&summary(&answer.outcome));
         Ok(())
     }
@@ -257,15 +261,22 @@ impl<'a> Chat<'a> {
 
     fn add_adapter(&mut self, text: &str) -> Result<()> {
         let request = AdapterRequest::parse(text)?;
-        let (adapter, scale, state) =
-            resolve::open_adapter(&request, self.args.model.force, &self.resolved.model, &self.registry)?;
+        let (adapter, scale, state) = resolve::open_adapter(
+            &request,
+            self.args.model.force,
+            &self.resolved.model,
+            &self.registry,
+        )?;
         let mut entries = self.stack_without(adapter.name());
         entries.push(((adapter, scale), state));
         self.set_stack(entries)
     }
 
     fn has_adapter(&self, name: &str) -> bool {
-        self.resolved.stack.iter().any(|(adapter, _)| adapter.name() == name)
+        self.resolved
+            .stack
+            .iter()
+            .any(|(adapter, _)| adapter.name() == name)
     }
 
     fn stack_without(&self, name: &str) -> Vec<StackEntry> {
@@ -324,7 +335,10 @@ impl<'a> Chat<'a> {
     }
 }
 
-type StackEntry = ((unforget::engine::Adapter, f32), unforget::registry::AdapterState);
+type StackEntry = (
+    (unforget::engine::Adapter, f32),
+    unforget::registry::AdapterState,
+);
 
 #[cfg(test)]
 mod tests {

@@ -42,7 +42,12 @@ struct AddArgs {
     paths: Vec<PathBuf>,
 
     /// Collection to add to
-    #[arg(long = "to", env = "UNFORGET_DOCS", default_value = "default", value_name = "COLLECTION")]
+    #[arg(
+        long = "to",
+        env = "UNFORGET_DOCS",
+        default_value = "default",
+        value_name = "COLLECTION"
+    )]
     collection: String,
 
     #[command(flatten)]
@@ -52,7 +57,13 @@ struct AddArgs {
 #[derive(Debug, clap::Args)]
 struct ListArgs {
     /// Collection to list
-    #[arg(long = "to", visible_alias = "docs", env = "UNFORGET_DOCS", default_value = "default", value_name = "COLLECTION")]
+    #[arg(
+        long = "to",
+        visible_alias = "docs",
+        env = "UNFORGET_DOCS",
+        default_value = "default",
+        value_name = "COLLECTION"
+    )]
     collection: String,
 }
 
@@ -62,7 +73,13 @@ struct SearchArgs {
     query: String,
 
     /// Collection to search
-    #[arg(long = "to", visible_alias = "docs", env = "UNFORGET_DOCS", default_value = "default", value_name = "COLLECTION")]
+    #[arg(
+        long = "to",
+        visible_alias = "docs",
+        env = "UNFORGET_DOCS",
+        default_value = "default",
+        value_name = "COLLECTION"
+    )]
     collection: String,
 
     /// Most passages to show
@@ -90,22 +107,32 @@ fn add(args: AddArgs, context: &Context) -> Result<()> {
     let mut collection = Collection::create_or_open(&dir, embedder.id())?;
     let bar = progress::items(0);
     let cancel = interrupt::token();
-    let report = collection.add(&args.paths, &mut embedder, &IngestOptions::default(), &mut |progress| {
-        bar.set_length(progress.files as u64);
-        bar.set_position(progress.files_done as u64);
-        bar.set_message(output::file_name(progress.path));
-        if cancel.is_cancelled() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
+    let report = collection.add(
+        &args.paths,
+        &mut embedder,
+        &IngestOptions::default(),
+        &mut |progress| {
+            bar.set_length(progress.files as u64);
+            bar.set_position(progress.files_done as u64);
+            bar.set_message(output::file_name(progress.path));
+            if cancel.is_cancelled() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        },
+    );
     bar.finish_and_clear();
     let report = report?;
     context.output.result(&report, |out| {
         writeln!(out, "{}", summary(&report))?;
         for skipped in &report.skipped {
-            writeln!(out, "skipped {}: {}", skipped.path.display(), skipped.reason)?;
+            writeln!(
+                out,
+                "skipped {}: {}",
+                skipped.path.display(),
+                skipped.reason
+            )?;
         }
         Ok(())
     })
@@ -164,7 +191,11 @@ fn search(args: SearchArgs, context: &Context) -> Result<()> {
     let result = collection.search(&args.query, &mut embedder, &options)?;
     context.output.result(&result, |out| {
         for hit in &result.hits {
-            writeln!(out, "{:.3}  {}, bytes {}-{}", hit.score, hit.path, hit.start, hit.end)?;
+            writeln!(
+                out,
+                "{:.3}  {}, bytes {}-{}",
+                hit.score, hit.path, hit.start, hit.end
+            )?;
             writeln!(out, "       {}", ask::one_line(&hit.text))?;
         }
         if result.hits.is_empty() {

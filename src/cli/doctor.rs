@@ -3,9 +3,9 @@
 use std::process::{Command, ExitCode};
 
 use serde::Serialize;
+use unforget::Result;
 use unforget::engine::{Device, compiled_backends, devices, system_info};
 use unforget::registry::{Catalog, Listing, Registry};
-use unforget::Result;
 
 use super::{Context, resolve};
 
@@ -84,7 +84,11 @@ pub fn run(_: Args, context: &Context) -> Result<ExitCode> {
         }
         Ok(())
     })?;
-    Ok(if report.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.healthy {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn device_check(devices: &[Device]) -> Check {
@@ -113,7 +117,8 @@ fn home_check(context: &Context) -> Check {
 }
 
 fn models_check(context: &Context) -> Check {
-    let listing = match Registry::open(&context.home).and_then(|registry| Listing::read(&registry)) {
+    let listing = match Registry::open(&context.home).and_then(|registry| Listing::read(&registry))
+    {
         Ok(listing) => listing,
         Err(error) => return Check::new("models", Health::Broken, error.to_string()),
     };
@@ -128,19 +133,33 @@ fn models_check(context: &Context) -> Check {
         return Check::new("models", Health::Broken, detail);
     }
     let wanted = match Catalog::load() {
-        Ok(catalog) => [catalog.default_base().name.clone(), catalog.default_embedder().name.clone()],
+        Ok(catalog) => [
+            catalog.default_base().name.clone(),
+            catalog.default_embedder().name.clone(),
+        ],
         Err(error) => return Check::new("models", Health::Broken, error.to_string()),
     };
     let missing: Vec<_> = wanted
         .iter()
-        .filter(|name| !listing.models.iter().any(|listing| listing.model.name == **name))
+        .filter(|name| {
+            !listing
+                .models
+                .iter()
+                .any(|listing| listing.model.name == **name)
+        })
         .map(|name| format!("`unforget pull {name}`"))
         .collect();
     if missing.is_empty() {
-        let detail = format!("{} installed, the defaults among them", listing.models.len());
+        let detail = format!(
+            "{} installed, the defaults among them",
+            listing.models.len()
+        );
         return Check::new("models", Health::Ok, detail);
     }
-    let detail = format!("defaults are missing; fetch them with {}", missing.join(" and "));
+    let detail = format!(
+        "defaults are missing; fetch them with {}",
+        missing.join(" and ")
+    );
     Check::new("models", Health::Warning, detail)
 }
 
@@ -157,11 +176,18 @@ fn collections_check(context: &Context) -> Result<String> {
 
 /// Only `pull` of models that come in Python packages needs it.
 fn python_check() -> Check {
-    let version = Command::new("python3").args(["-m", "pip", "--version"]).output();
+    let version = Command::new("python3")
+        .args(["-m", "pip", "--version"])
+        .output();
     match version {
         Ok(run) if run.status.success() => {
             let text = String::from_utf8_lossy(&run.stdout);
-            let pip = text.split(" from ").next().unwrap_or("pip").trim().to_owned();
+            let pip = text
+                .split(" from ")
+                .next()
+                .unwrap_or("pip")
+                .trim()
+                .to_owned();
             Check::new("python", Health::Ok, pip)
         }
         _ => {

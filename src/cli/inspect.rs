@@ -56,9 +56,15 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         registry.model(&args.target)?.path
     };
     let file = inspect_file(&path)?;
-    let memory = if file.is_model() { Some(load(&path, file.bytes)?) } else { None };
+    let memory = if file.is_model() {
+        Some(load(&path, file.bytes)?)
+    } else {
+        None
+    };
     let report = Report { file, memory };
-    context.output.result(&report, |out| print(out, &report, args.tensors))?;
+    context
+        .output
+        .result(&report, |out| print(out, &report, args.tensors))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -69,7 +75,11 @@ fn load(path: &Path, mapped_bytes: u64) -> Result<Loaded> {
         Ok(model) => model,
         Err(error @ Error::ModelLoad { .. }) => {
             output::warn(&error.to_string());
-            return Ok(Loaded { mapped_bytes: 0, resident_file_bytes: 0, resident_anonymous_bytes: 0 });
+            return Ok(Loaded {
+                mapped_bytes: 0,
+                resident_file_bytes: 0,
+                resident_anonymous_bytes: 0,
+            });
         }
         Err(error) => return Err(error),
     };
@@ -84,16 +94,31 @@ fn load(path: &Path, mapped_bytes: u64) -> Result<Loaded> {
 
 fn print(out: &mut dyn Write, report: &Report, all_tensors: bool) -> std::io::Result<()> {
     let Report { file, memory } = report;
-    writeln!(out, "file        {}, {}", file.path.display(), output::megabytes(file.bytes))?;
+    writeln!(
+        out,
+        "file        {}, {}",
+        file.path.display(),
+        output::megabytes(file.bytes)
+    )?;
     writeln!(out, "format      {}", file.format)?;
     if let Some(architecture) = &file.architecture {
         writeln!(out, "architecture {architecture}")?;
     }
     let totals = &file.summary;
-    writeln!(out, "tensors     {} with {} parameters", totals.n_tensors, totals.n_params)?;
+    writeln!(
+        out,
+        "tensors     {} with {} parameters",
+        totals.n_tensors, totals.n_params
+    )?;
     writeln!(out, "weights     {:.2} bits each", totals.bits_per_weight)?;
     for share in &totals.by_type {
-        writeln!(out, "  {:9} {} tensors, {}", share.ty, share.n_tensors, output::megabytes(share.n_bytes))?;
+        writeln!(
+            out,
+            "  {:9} {} tensors, {}",
+            share.ty,
+            share.n_tensors,
+            output::megabytes(share.n_bytes)
+        )?;
     }
     if let Some(memory) = memory {
         writeln!(
@@ -112,8 +137,18 @@ fn print(out: &mut dyn Write, report: &Report, all_tensors: bool) -> std::io::Re
             .tensors
             .iter()
             .map(|tensor| {
-                let shape = tensor.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" x ");
-                vec![tensor.name.clone(), tensor.kind.clone(), shape, tensor.bytes.to_string()]
+                let shape = tensor
+                    .shape
+                    .iter()
+                    .map(u64::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" x ");
+                vec![
+                    tensor.name.clone(),
+                    tensor.kind.clone(),
+                    shape,
+                    tensor.bytes.to_string(),
+                ]
             })
             .collect();
         output::table(out, &["tensor", "type", "shape", "bytes"], &rows)?;

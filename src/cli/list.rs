@@ -53,9 +53,15 @@ fn collections(context: &Context) -> Result<Vec<CollectionListing>> {
 }
 
 fn print(out: &mut dyn std::io::Write, report: &Report) -> std::io::Result<()> {
-    let Report { installed, collections } = report;
+    let Report {
+        installed,
+        collections,
+    } = report;
     if installed.models.is_empty() && installed.adapters.is_empty() && collections.is_empty() {
-        return writeln!(out, "nothing is installed yet; begin with `unforget pull smollm2`");
+        return writeln!(
+            out,
+            "nothing is installed yet; begin with `unforget pull smollm2`"
+        );
     }
     if !installed.models.is_empty() {
         print_models(out, &installed.models)?;
@@ -68,9 +74,20 @@ fn print(out: &mut dyn std::io::Write, report: &Report) -> std::io::Result<()> {
         writeln!(out)?;
         let rows: Vec<_> = collections
             .iter()
-            .map(|c| vec![c.name.clone(), c.documents.to_string(), c.chunks.to_string(), c.embedder.clone()])
+            .map(|c| {
+                vec![
+                    c.name.clone(),
+                    c.documents.to_string(),
+                    c.chunks.to_string(),
+                    c.embedder.clone(),
+                ]
+            })
             .collect();
-        output::table(out, &["collection", "documents", "chunks", "embedder"], &rows)?;
+        output::table(
+            out,
+            &["collection", "documents", "chunks", "embedder"],
+            &rows,
+        )?;
     }
     Ok(())
 }
@@ -85,9 +102,17 @@ fn print_models(out: &mut dyn std::io::Write, models: &[ModelListing]) -> std::i
                 output::megabytes(model.bytes),
                 model.sha256.short(),
                 model.licence.clone().unwrap_or_default(),
-                if *missing { "file is gone".to_owned() } else { String::new() },
+                if *missing {
+                    "file is gone".to_owned()
+                } else {
+                    String::new()
+                },
             ]
         })
         .collect();
-    output::table(out, &["model", "kind", "size", "sha256", "licence", ""], &rows)
+    output::table(
+        out,
+        &["model", "kind", "size", "sha256", "licence", ""],
+        &rows,
+    )
 }

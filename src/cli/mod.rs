@@ -31,7 +31,12 @@ use output::Output;
 
 /// Run a local model with adapters and documents, and know what they cost.
 #[derive(Debug, Parser)]
-#[command(name = "unforget", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "unforget",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(after_help = "Examples:\n  \
     unforget pull smollm2 && unforget pull minilm\n  \
     unforget run \"What is the capital of Italy?\"\n  \

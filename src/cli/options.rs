@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use unforget::engine::{
-    GenerateOptions, GpuLayers, SamplingParams, SessionOptions,
-};
+use unforget::engine::{GenerateOptions, GpuLayers, SamplingParams, SessionOptions};
 use unforget::{Error, Result};
 
 use super::interrupt;
@@ -18,7 +16,12 @@ pub struct ModelArgs {
     pub model: Option<String>,
 
     /// Adapter to apply, with its scale; repeat it to stack several
-    #[arg(long = "adapter", env = "UNFORGET_ADAPTER", value_delimiter = ',', value_name = "NAME|FILE[=SCALE]")]
+    #[arg(
+        long = "adapter",
+        env = "UNFORGET_ADAPTER",
+        value_delimiter = ',',
+        value_name = "NAME|FILE[=SCALE]"
+    )]
     pub adapters: Vec<String>,
 
     /// Apply adapters that were made for another base, or that are retired
@@ -26,7 +29,13 @@ pub struct ModelArgs {
     pub force: bool,
 
     /// Layers to put on the GPU: auto, all or a number
-    #[arg(long = "ngl", visible_alias = "n-gpu-layers", env = "UNFORGET_NGL", default_value_t, value_name = "N")]
+    #[arg(
+        long = "ngl",
+        visible_alias = "n-gpu-layers",
+        env = "UNFORGET_NGL",
+        default_value_t,
+        value_name = "N"
+    )]
     pub gpu_layers: GpuLayers,
 }
 
@@ -34,7 +43,12 @@ pub struct ModelArgs {
 #[derive(Debug, Clone, Args)]
 pub struct SessionArgs {
     /// Tokens that fit, prompt and answer together [default: as many as needed, at most what the model allows]
-    #[arg(short = 'c', long = "ctx-size", env = "UNFORGET_CTX_SIZE", value_name = "N")]
+    #[arg(
+        short = 'c',
+        long = "ctx-size",
+        env = "UNFORGET_CTX_SIZE",
+        value_name = "N"
+    )]
     pub n_ctx: Option<u32>,
 
     /// Threads [default: one a core]
@@ -46,7 +60,12 @@ pub struct SessionArgs {
     pub batch_size: Option<u32>,
 
     /// Most tokens computed at once (llama.cpp's -ub)
-    #[arg(long = "ubatch-size", visible_alias = "ub", env = "UNFORGET_UBATCH_SIZE", value_name = "N")]
+    #[arg(
+        long = "ubatch-size",
+        visible_alias = "ub",
+        env = "UNFORGET_UBATCH_SIZE",
+        value_name = "N"
+    )]
     pub ubatch_size: Option<u32>,
 }
 
@@ -65,7 +84,13 @@ impl SessionArgs {
 #[derive(Debug, Clone, Args)]
 pub struct GenerateArgs {
     /// Most tokens of the answer
-    #[arg(short = 'n', long = "n-predict", env = "UNFORGET_N_PREDICT", default_value_t = 512, value_name = "N")]
+    #[arg(
+        short = 'n',
+        long = "n-predict",
+        env = "UNFORGET_N_PREDICT",
+        default_value_t = 512,
+        value_name = "N"
+    )]
     pub n_predict: usize,
 
     /// Temperature; 0 always takes the likeliest token
@@ -85,23 +110,51 @@ pub struct GenerateArgs {
     pub min_p: f32,
 
     /// Penalty on repeating recent tokens (1: off)
-    #[arg(long, env = "UNFORGET_REPEAT_PENALTY", default_value_t = 1.0, value_name = "X")]
+    #[arg(
+        long,
+        env = "UNFORGET_REPEAT_PENALTY",
+        default_value_t = 1.0,
+        value_name = "X"
+    )]
     pub repeat_penalty: f32,
 
     /// Penalty for each recent occurrence (0: off)
-    #[arg(long, env = "UNFORGET_FREQUENCY_PENALTY", default_value_t = 0.0, value_name = "X", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        env = "UNFORGET_FREQUENCY_PENALTY",
+        default_value_t = 0.0,
+        value_name = "X",
+        allow_negative_numbers = true
+    )]
     pub frequency_penalty: f32,
 
     /// Penalty for any recent occurrence (0: off)
-    #[arg(long, env = "UNFORGET_PRESENCE_PENALTY", default_value_t = 0.0, value_name = "X", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        env = "UNFORGET_PRESENCE_PENALTY",
+        default_value_t = 0.0,
+        value_name = "X",
+        allow_negative_numbers = true
+    )]
     pub presence_penalty: f32,
 
     /// How many tokens count as recent
-    #[arg(long, env = "UNFORGET_REPEAT_LAST_N", default_value_t = 64, value_name = "N")]
+    #[arg(
+        long,
+        env = "UNFORGET_REPEAT_LAST_N",
+        default_value_t = 64,
+        value_name = "N"
+    )]
     pub repeat_last_n: u32,
 
     /// Seed: the same seed gives the same text
-    #[arg(short, long, env = "UNFORGET_SEED", default_value_t = 0, value_name = "N")]
+    #[arg(
+        short,
+        long,
+        env = "UNFORGET_SEED",
+        default_value_t = 0,
+        value_name = "N"
+    )]
     pub seed: u32,
 
     /// Text that ends the answer; repeat it for several
@@ -113,7 +166,12 @@ pub struct GenerateArgs {
     pub grammar: Option<String>,
 
     /// Read the grammar from a file
-    #[arg(long, env = "UNFORGET_GRAMMAR_FILE", value_name = "FILE", conflicts_with = "json_schema")]
+    #[arg(
+        long,
+        env = "UNFORGET_GRAMMAR_FILE",
+        value_name = "FILE",
+        conflicts_with = "json_schema"
+    )]
     pub grammar_file: Option<PathBuf>,
 
     /// Allow only JSON that this schema describes

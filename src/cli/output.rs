@@ -62,7 +62,10 @@ pub fn print_error(error: &Error) {
 
 /// The last part of a path, for a line with little room.
 pub fn file_name(path: &std::path::Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Bytes for people: 98,362,432 is `98.4 MB`.
@@ -81,7 +84,10 @@ pub fn table(out: &mut dyn Write, header: &[&str], rows: &[Vec<String>]) -> std:
             .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let header = header.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>();
+    let header = header
+        .iter()
+        .map(|&cell| cell.to_owned())
+        .collect::<Vec<_>>();
     for row in std::iter::once(&header).chain(rows) {
         let cells: Vec<String> = row
             .iter()

@@ -6,17 +6,26 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar over bytes, as a spinner until [`with_total`] says how many.
 pub fn bytes() -> ProgressBar {
-    styled(ProgressBar::new_spinner(), "{msg:10} {spinner} {bytes} {bytes_per_sec}")
+    styled(
+        ProgressBar::new_spinner(),
+        "{msg:10} {spinner} {bytes} {bytes_per_sec}",
+    )
 }
 
 /// Turns a spinner into a bar, once its length is set.
 pub fn with_total(bar: &ProgressBar) {
-    restyle(bar, "{msg:10} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    restyle(
+        bar,
+        "{msg:10} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+    );
 }
 
 /// A bar over things, such as documents.
 pub fn items(total: u64) -> ProgressBar {
-    styled(ProgressBar::new(total), "{msg} [{bar:30}] {pos}/{len} {eta}")
+    styled(
+        ProgressBar::new(total),
+        "{msg} [{bar:30}] {pos}/{len} {eta}",
+    )
 }
 
 fn styled(bar: ProgressBar, template: &str) -> ProgressBar {

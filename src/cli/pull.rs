@@ -56,7 +56,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         already_installed: already,
     };
     context.output.result(&report, |out| {
-        let verb = if already { "is already installed" } else { "is installed" };
+        let verb = if already {
+            "is already installed"
+        } else {
+            "is installed"
+        };
         let Report { model, .. } = &report;
         writeln!(
             out,

@@ -55,7 +55,10 @@ fn open_model(args: &ModelArgs, registry: &Registry) -> Result<Model> {
 fn installed(record: ModelRecord) -> Result<(PathBuf, Option<String>, ContentHash)> {
     if !record.path.is_file() {
         return Err(Error::Damaged {
-            reason: format!("the file of model '{0}' is gone; fetch it again with `unforget pull {0}`", record.name),
+            reason: format!(
+                "the file of model '{0}' is gone; fetch it again with `unforget pull {0}`",
+                record.name
+            ),
             path: record.path,
         });
     }
@@ -86,7 +89,10 @@ fn default_model(registry: &Registry, kind: ModelKind) -> Result<ModelRecord> {
                 ModelKind::Base => "base model",
                 ModelKind::Embedder => "embedder",
             },
-            advice: format!("fetch the default one with `unforget pull {}`", default.name),
+            advice: format!(
+                "fetch the default one with `unforget pull {}`",
+                default.name
+            ),
         }),
     }
 }
@@ -159,7 +165,11 @@ pub fn open_adapter(
             .file_stem()
             .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let adapter = Adapter::load(model, path, &name)?;
-        return Ok((adapter, request.scale.unwrap_or(1.0), AdapterState::Quarantined));
+        return Ok((
+            adapter,
+            request.scale.unwrap_or(1.0),
+            AdapterState::Quarantined,
+        ));
     }
     let record = registry.adapter(&request.name)?;
     let scale = request.scale.unwrap_or(record.scale);

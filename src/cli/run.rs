@@ -81,7 +81,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         render(&resolved.model, args.system, prompt)?
     };
     let options = args.generate.resolve()?;
-    let sizes = sized_for(&resolved.model, args.session.resolve(), tokens.len(), options.max_tokens);
+    let sizes = sized_for(
+        &resolved.model,
+        args.session.resolve(),
+        tokens.len(),
+        options.max_tokens,
+    );
     let mut session = Session::new(&resolved.model, &sizes)?;
     session.set_adapters(resolved.stack.clone())?;
     let outcome = stream(&mut session, &tokens, &options, context)?;
@@ -124,10 +129,17 @@ fn finish(outcome: Outcome, resolved: &resolve::Resolved, context: &Context) -> 
 
 /// A context just large enough for one answer: KV memory is allocated and cleared whole, so a larger one costs memory
 /// and time to first token.
-pub fn sized_for(model: &Model, mut sizes: SessionOptions, n_prompt: usize, n_predict: usize) -> SessionOptions {
+pub fn sized_for(
+    model: &Model,
+    mut sizes: SessionOptions,
+    n_prompt: usize,
+    n_predict: usize,
+) -> SessionOptions {
     const GRANULARITY: usize = 256;
     if sizes.n_ctx.is_none() {
-        let wanted = (n_prompt.saturating_add(n_predict)).saturating_add(1).next_multiple_of(GRANULARITY);
+        let wanted = (n_prompt.saturating_add(n_predict))
+            .saturating_add(1)
+            .next_multiple_of(GRANULARITY);
         sizes.n_ctx = u32::try_from(wanted.min(model.n_ctx_train().max(1))).ok();
     }
     sizes
@@ -145,24 +157,36 @@ fn read_prompt(argument: Option<&str>) -> Result<Option<String>> {
 
 fn read_stdin() -> Result<String> {
     let mut bytes = Vec::new();
-    std::io::stdin().lock().take(MAX_STDIN_BYTES + 1).read_to_end(&mut bytes)?;
+    std::io::stdin()
+        .lock()
+        .take(MAX_STDIN_BYTES + 1)
+        .read_to_end(&mut bytes)?;
     let fail = |value: String, expected: &str| Error::InvalidArgument {
         what: "standard input",
         value,
         expected: expected.to_owned(),
     };
     if bytes.len() as u64 > MAX_STDIN_BYTES {
-        return Err(fail(format!("more than {MAX_STDIN_BYTES} bytes"), "a prompt that fits into a context"));
+        return Err(fail(
+            format!("more than {MAX_STDIN_BYTES} bytes"),
+            "a prompt that fits into a context",
+        ));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         fail(
-            format!("invalid byte at offset {}", error.utf8_error().valid_up_to()),
+            format!(
+                "invalid byte at offset {}",
+                error.utf8_error().valid_up_to()
+            ),
             "text in UTF-8",
         )
     })?;
     let text = text.trim_end_matches(['\n', '\r']).to_owned();
     if text.is_empty() {
-        return Err(fail(String::new(), "a prompt; give it as an argument or on standard input"));
+        return Err(fail(
+            String::new(),
+            "a prompt; give it as an argument or on standard input",
+        ));
     }
     Ok(text)
 }

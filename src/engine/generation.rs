@@ -126,10 +126,7 @@ impl<'session> Generation<'session> {
             load_ms: ms(self.session.model().load_time()),
             ttft_ms: ms(first - clock.started),
             prefill_tokens_per_s: rate(self.prefill.evaluated, clock.prefilled - clock.started),
-            decode_tokens_per_s: rate(
-                self.n_generated.saturating_sub(1),
-                clock.last_token - first,
-            ),
+            decode_tokens_per_s: rate(self.n_generated.saturating_sub(1), clock.last_token - first),
             total_ms: ms(clock.last_token - clock.started),
         }
     }
@@ -161,7 +158,10 @@ impl<'session> Generation<'session> {
 
     fn take(&mut self, token: Token) -> Result<String> {
         let mut bytes = Vec::new();
-        self.session.model().engine().append_piece(token, &mut bytes);
+        self.session
+            .model()
+            .engine()
+            .append_piece(token, &mut bytes);
         match self.stream.push(&bytes) {
             Pushed::Stopped(text) => {
                 self.finish_reason = Some(FinishReason::Stop);

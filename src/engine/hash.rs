@@ -71,7 +71,9 @@ impl Serialize for ContentHash {
 
 impl<'de> Deserialize<'de> for ContentHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -117,7 +119,13 @@ mod tests {
 
     #[test]
     fn what_is_not_a_digest_is_refused() {
-        for wrong in ["", "abc", &"g".repeat(64), &"é".repeat(32), &"+f".repeat(32)] {
+        for wrong in [
+            "",
+            "abc",
+            &"g".repeat(64),
+            &"é".repeat(32),
+            &"+f".repeat(32),
+        ] {
             assert!(wrong.parse::<ContentHash>().is_err(), "{wrong}");
         }
     }

@@ -22,7 +22,8 @@ mod template;
 mod text;
 
 pub use crate::llama::{
-    CancelToken, ContextParams, Device, GpuLayers, Token, compiled_backends, devices, grammar_of_json_schema, system_info,
+    CancelToken, ContextParams, Device, GpuLayers, Token, compiled_backends, devices,
+    grammar_of_json_schema, system_info,
 };
 pub use adapter::Adapter;
 pub use bench::{BenchResult, BenchTest, bench};

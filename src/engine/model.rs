@@ -64,7 +64,10 @@ impl Model {
         let start = Instant::now();
         let gguf = Gguf::open(path)?;
         let metadata = gguf.metadata();
-        if metadata.str("general.type").is_some_and(|kind| kind != "model") {
+        if metadata
+            .str("general.type")
+            .is_some_and(|kind| kind != "model")
+        {
             return Err(Error::ModelLoad {
                 path: path.to_owned(),
                 reason: "the file is an adapter, not a model; apply it with --adapter".to_owned(),

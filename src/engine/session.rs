@@ -38,7 +38,8 @@ impl SessionOptions {
     #[must_use]
     pub fn sizes(&self, model: &Model) -> ContextParams {
         let trained = u32::try_from(model.n_ctx_train()).unwrap_or(u32::MAX);
-        let chosen = |option: Option<u32>, default: u32| option.filter(|&n| n > 0).unwrap_or(default);
+        let chosen =
+            |option: Option<u32>, default: u32| option.filter(|&n| n > 0).unwrap_or(default);
         let n_ctx = chosen(self.n_ctx, Self::DEFAULT_N_CTX.min(trained.max(1)));
         let n_batch = chosen(self.n_batch, Self::DEFAULT_N_BATCH).min(n_ctx);
         ContextParams {
@@ -198,7 +199,11 @@ impl Session {
     ///
     /// # Errors
     /// As [`Self::prefill`]; [`Error::InvalidArgument`] and [`Error::Grammar`] for the options.
-    pub fn generate(&mut self, prompt: &[Token], options: &GenerateOptions) -> Result<Generation<'_>> {
+    pub fn generate(
+        &mut self,
+        prompt: &[Token],
+        options: &GenerateOptions,
+    ) -> Result<Generation<'_>> {
         Generation::start(self, prompt, options)
     }
 

@@ -39,7 +39,11 @@ impl AdapterStack {
         if !scale.is_finite() || scale.abs() > MAX_SCALE {
             return fail(format!("a scale between -{MAX_SCALE} and {MAX_SCALE}"));
         }
-        if let Some((same, _)) = self.0.iter().find(|(other, _)| other.sha256() == adapter.sha256()) {
+        if let Some((same, _)) = self
+            .0
+            .iter()
+            .find(|(other, _)| other.sha256() == adapter.sha256())
+        {
             let name = same.name().to_owned();
             return fail(format!("each adapter once; '{name}' has the same content"));
         }

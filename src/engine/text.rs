@@ -22,7 +22,11 @@ pub(super) enum Pushed {
 impl TextStream {
     pub(super) fn new(stops: &[String]) -> Self {
         Self {
-            stops: stops.iter().filter(|stop| !stop.is_empty()).cloned().collect(),
+            stops: stops
+                .iter()
+                .filter(|stop| !stop.is_empty())
+                .cloned()
+                .collect(),
             partial: Vec::new(),
             held: String::new(),
         }
@@ -68,7 +72,10 @@ impl TextStream {
     }
 
     fn first_stop(&self) -> Option<usize> {
-        self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min()
+        self.stops
+            .iter()
+            .filter_map(|stop| self.held.find(stop.as_str()))
+            .min()
     }
 
     /// Length in bytes of the longest end of `held` that begins a stop string.
@@ -131,7 +138,10 @@ mod tests {
     #[test]
     fn a_stop_string_over_several_tokens_is_never_shown() {
         let (pushed, _) = run(&["</end>"], &[b"x <", b"/en", b"d> y"]);
-        assert_eq!(pushed, [text("x "), text(""), Pushed::Stopped(String::new())]);
+        assert_eq!(
+            pushed,
+            [text("x "), text(""), Pushed::Stopped(String::new())]
+        );
     }
 
     #[test]

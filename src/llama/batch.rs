@@ -43,7 +43,6 @@ impl Batch {
         self.tokens.len()
     }
 
-
     /// The C view. It borrows this batch: use it before the batch changes.
     pub(super) fn as_raw(&mut self) -> sys::llama_batch {
         self.n_sequences.clear();

@@ -116,12 +116,18 @@ impl Context {
     /// # Errors
     /// [`Error::Engine`] if an adapter was loaded for another model, or the engine refuses.
     pub fn set_adapters(&mut self, adapters: Vec<(Arc<LoraAdapter>, f32)>) -> Result<()> {
-        if !adapters.iter().all(|(adapter, _)| adapter.fits(&self.model)) {
+        if !adapters
+            .iter()
+            .all(|(adapter, _)| adapter.fits(&self.model))
+        {
             return Err(Error::Engine(
                 "an adapter was loaded for another instance of the model".to_owned(),
             ));
         }
-        let mut pointers: Vec<_> = adapters.iter().map(|(adapter, _)| adapter.as_ptr()).collect();
+        let mut pointers: Vec<_> = adapters
+            .iter()
+            .map(|(adapter, _)| adapter.as_ptr())
+            .collect();
         let mut scales: Vec<f32> = adapters.iter().map(|(_, scale)| *scale).collect();
         // SAFETY: both arrays have `pointers.len()` elements and are copied by the call; every adapter belongs to
         // this context's model and is kept alive by `self.adapters` from here on.
@@ -202,7 +208,8 @@ impl Context {
     /// Forgets the KV of `sequence` from `position` on. False where the memory cannot be cut there (recurrent
     /// models), and then nothing was removed.
     pub fn truncate(&mut self, sequence: u32, position: usize) -> bool {
-        let (Ok(sequence), Ok(position)) = (i32::try_from(sequence), i32::try_from(position)) else {
+        let (Ok(sequence), Ok(position)) = (i32::try_from(sequence), i32::try_from(position))
+        else {
             return false;
         };
         // SAFETY: the context is alive; a null memory (an encoder) is checked for.

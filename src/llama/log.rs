@@ -25,9 +25,7 @@ pub(super) fn install() {
 pub(super) fn capture<T>(work: impl FnOnce() -> T) -> (T, String) {
     CAPTURED.with_borrow_mut(|lines| *lines = Some(Vec::new()));
     let result = work();
-    let lines = CAPTURED
-        .with_borrow_mut(Option::take)
-        .unwrap_or_default();
+    let lines = CAPTURED.with_borrow_mut(Option::take).unwrap_or_default();
     (result, reason(&lines))
 }
 

@@ -38,8 +38,7 @@ impl Model {
         let params = LlamaModelParams::default()
             .with_use_mmap(true)
             .with_n_gpu_layers(gpu_layers.resolve()?);
-        let (loaded, reason) =
-            log::capture(|| LlamaModel::load_from_file(backend, path, &params));
+        let (loaded, reason) = log::capture(|| LlamaModel::load_from_file(backend, path, &params));
         let model = loaded.map_err(|error| Error::ModelLoad {
             path: path.to_owned(),
             reason: match error {
@@ -88,7 +87,12 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if the text is longer than 256 MiB.
-    pub fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<LlamaToken>> {
+    pub fn tokenize(
+        &self,
+        text: &str,
+        add_special: bool,
+        parse_special: bool,
+    ) -> Result<Vec<LlamaToken>> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Error::InvalidArgument {
                 what: "text",
@@ -113,7 +117,13 @@ impl Model {
     /// The text of a token as the vocabulary spells it, such as `<|im_end|>`.
     #[must_use]
     pub fn token_text(&self, token: LlamaToken) -> Option<String> {
-        Some(self.model.vocab().text(token)?.to_string_lossy().into_owned())
+        Some(
+            self.model
+                .vocab()
+                .text(token)?
+                .to_string_lossy()
+                .into_owned(),
+        )
     }
 
     /// Whether `token` ends an answer.

@@ -32,7 +32,14 @@ impl Sampler {
 
     /// Penalizes tokens among the last `last_n`: repetition multiplies, frequency and presence subtract.
     #[must_use]
-    pub fn penalties(mut self, model: &Model, last_n: i32, repeat: f32, frequency: f32, presence: f32) -> Self {
+    pub fn penalties(
+        mut self,
+        model: &Model,
+        last_n: i32,
+        repeat: f32,
+        frequency: f32,
+        presence: f32,
+    ) -> Self {
         let n_vocab = i32::try_from(model.n_vocab()).unwrap_or(i32::MAX);
         self.chain.push(LlamaSampler::penalties(
             n_vocab, last_n, repeat, frequency, presence,
@@ -120,9 +127,9 @@ impl Sampler {
             sampler.accept(token);
         }
         if let Some(grammar) = &mut self.grammar {
-            grammar
-                .try_accept(token)
-                .map_err(|error| Error::Engine(format!("grammar refused its own token: {error}")))?;
+            grammar.try_accept(token).map_err(|error| {
+                Error::Engine(format!("grammar refused its own token: {error}"))
+            })?;
         }
         Ok(())
     }

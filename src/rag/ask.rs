@@ -82,9 +82,14 @@ pub fn ask(
             n_ctx: session.n_ctx(),
         });
     }
-    let messages = [ChatMessage::system(&prompt.system), ChatMessage::user(&prompt.user)];
+    let messages = [
+        ChatMessage::system(&prompt.system),
+        ChatMessage::user(&prompt.user),
+    ];
     let tokens = model.tokenize_prompt(&model.chat_template()?.render(&messages)?)?;
-    let mut outcome = session.generate(&tokens, &options.generate)?.run(|_| true)?;
+    let mut outcome = session
+        .generate(&tokens, &options.generate)?
+        .run(|_| true)?;
     let cited = cite(&outcome.text, &prompt.passages);
     outcome.text = cited.text;
     outcome.timings.total_ms += found.timings.total_ms;

@@ -9,8 +9,9 @@
 //! support = sum of weight(a) for a in A and in W / sum of weight(a) for a in A
 //! ```
 //!
-//! where names and numbers weigh 2 and other words 1; it is 0 as soon as one number of `A` is not in `W`, because a
-//! wrong date reads just like the right one. Every answer is treated the same way each time.
+//! where names and numbers weigh 2 and other words 1. It is 0 as soon as one number of `A` is not in `W`, or one name
+//! of `A` nowhere in the passage, because a wrong date or a wrong person reads just like the right one. Every answer is
+//! treated the same way each time.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -21,6 +22,19 @@ use super::sentence::sentences;
 use super::words::{Kind, Word, content};
 
 /// Support from which a sentence counts as said by a passage.
+///
+/// Measured on 1,050 questions of the SQuAD data whose passage is among the five found: the words of the question with
+/// its answer appended stand for a model's answer; with the answer of another question appended, for a wrong one.
+///
+/// | threshold | true answers grounded | wrong ones, of a distant question | of a neighbouring one |
+/// |---|---|---|---|
+/// | 0.5 | 90 % | 14 % | 60 % |
+/// | **0.6** | **81 %** | **8.5 %** | **49 %** |
+/// | 0.7 | 68 % | 4 % | 34 % |
+/// | 0.8 | 47 % | 2.5 % | 21 % |
+///
+/// A real answer repeats more of its passage than a question does, so the second column is a lower bound. The last one
+/// is the limit of counting words: a wrong answer made of the passage's own words looks supported.
 pub const SUPPORT_THRESHOLD: f64 = 0.6;
 
 /// Longest run of digits that is taken for the number of a passage.
@@ -139,8 +153,11 @@ fn parse_mark(text: &str) -> Option<(Vec<usize>, usize)> {
 struct Source<'a> {
     passage: &'a Passage,
     heading: HashSet<String>,
-    sentences: Vec<(Range<usize>, HashSet<String>)>,
+    sentences: Vec<Sentence>,
 }
+
+/// Bytes of a sentence in its passage, with the stems of its words of content.
+type Sentence = (Range<usize>, HashSet<String>);
 
 /// How well a passage supports a sentence, and with which bytes of its text.
 struct Support {
@@ -184,21 +201,22 @@ impl<'a> Source<'a> {
         best
     }
 
-    fn score(&self, words: &[Word], window: &[(Range<usize>, HashSet<String>)]) -> f64 {
-        let in_heading = |word: &Word| self.heading.contains(&word.stem);
-        let has = |word: &Word| {
-            in_heading(word) || window.iter().any(|(_, stems)| stems.contains(&word.stem))
+    fn score(&self, words: &[Word], window: &[Sentence]) -> f64 {
+        let has = |sentences: &[Sentence], word: &Word| {
+            let in_sentence = |(_, stems): &Sentence| stems.contains(&word.stem);
+            self.heading.contains(&word.stem) || sentences.iter().any(in_sentence)
         };
         let (mut shared, mut all) = (0.0, 0.0);
         for word in words {
-            let there = has(word);
-            if word.kind == Kind::Number && !there {
+            let there = has(window, word);
+            let (weight, possible) = match word.kind {
+                Kind::Number => (2.0, there),
+                Kind::Name => (2.0, there || has(&self.sentences, word)),
+                Kind::Plain => (1.0, true),
+            };
+            if !possible {
                 return 0.0;
             }
-            let weight = match word.kind {
-                Kind::Number | Kind::Name => 2.0,
-                Kind::Plain => 1.0,
-            };
             all += weight;
             shared += if there { weight } else { 0.0 };
         }

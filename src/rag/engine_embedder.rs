@@ -24,7 +24,11 @@ impl EngineEmbedder {
             sha256: model.sha256()?.to_string(),
             dimension: embedder.dimension(),
         };
-        Ok(Self { id, embedder, cancel })
+        Ok(Self {
+            id,
+            embedder,
+            cancel,
+        })
     }
 }
 
@@ -39,7 +43,10 @@ impl Embed for EngineEmbedder {
 
     fn count_tokens(&self, text: &str) -> usize {
         // Only a text of hundreds of megabytes cannot be counted; it is too long for any budget.
-        self.embedder.model().count_tokens(text).unwrap_or(usize::MAX)
+        self.embedder
+            .model()
+            .count_tokens(text)
+            .unwrap_or(usize::MAX)
     }
 
     fn embed(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {

@@ -13,6 +13,7 @@ use super::chunk::{CHUNK_TOKENS, Chunk, Chunking, OVERLAP_TOKENS, chunk};
 use super::collection::Collection;
 use super::embed::{Embed, embed_checked};
 use super::files::{MAX_FILE_BYTES, Skipped, TextFile, TextFormat, resolve, walk};
+use super::index::Patience;
 use super::store::{Known, NewChunk, NewDocument};
 use super::vectors;
 use crate::{Error, Result};
@@ -190,7 +191,7 @@ impl Collection {
         }
         let (store, index) = self.parts();
         store.snapshot(|store| index.refresh(store))?;
-        index.settle();
+        index.settle(Patience::Wait);
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
     }

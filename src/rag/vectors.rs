@@ -81,7 +81,7 @@ impl Best {
 }
 
 /// Unit vectors by ascending chunk id.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Vectors {
     dimension: usize,
     ids: Vec<i64>,

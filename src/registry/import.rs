@@ -45,7 +45,10 @@ pub fn import_adapter(
     check_name("adapter name", name)?;
     let base_file = Gguf::open(&base.path)?;
     home.create(&home.adapters())?;
-    let draft = Draft(home.adapters().join(format!("{name}.{}.import", std::process::id())));
+    let draft = Draft(
+        home.adapters()
+            .join(format!("{name}.{}.import", std::process::id())),
+    );
     let config = if source.is_dir() {
         lora::convert_peft(source, &base_file, &draft.0)?;
         peft_config(source)?
@@ -58,8 +61,15 @@ pub fn import_adapter(
     };
     let summary = lora::validate(&Gguf::open(&draft.0)?, &base_file)?;
     let sha256 = ContentHash::of_file(&draft.0)?;
-    if let Some(existing) = registry.adapters()?.into_iter().find(|adapter| adapter.name == name) {
-        if existing.sha256 == sha256 && existing.base_sha256 == base.sha256 && existing.path.is_file() {
+    if let Some(existing) = registry
+        .adapters()?
+        .into_iter()
+        .find(|adapter| adapter.name == name)
+    {
+        if existing.sha256 == sha256
+            && existing.base_sha256 == base.sha256
+            && existing.path.is_file()
+        {
             return Ok(existing);
         }
         if existing.path.is_file() {
@@ -73,7 +83,9 @@ pub fn import_adapter(
             });
         }
     }
-    let path = home.adapters().join(format!("{name}-{}.gguf", sha256.short()));
+    let path = home
+        .adapters()
+        .join(format!("{name}-{}.gguf", sha256.short()));
     fs_err::rename(&draft.0, &path)?;
     let provenance = json!({
         "source": std::path::absolute(source)?,

@@ -7,7 +7,8 @@ use unforget_quant::gguf::{Gguf, Writer};
 use crate::common;
 use crate::scratch::{Scratch, text};
 
-const TICKET: &str = "Triage this support ticket.\n\nUrgent: Ion has been unreachable since Friday.";
+const TICKET: &str =
+    "Triage this support ticket.\n\nUrgent: Ion has been unreachable since Friday.";
 const TRIAGED: &str = r#"{"queue": "outage", "severity": "critical", "sla_hours": 1}"#;
 
 fn answer(scratch: &Scratch, adapters: &[&str]) -> String {
@@ -15,7 +16,10 @@ fn answer(scratch: &Scratch, adapters: &[&str]) -> String {
     for adapter in adapters {
         args.extend(["--adapter", adapter]);
     }
-    scratch.json(&args)["text"].as_str().expect("a text").to_owned()
+    scratch.json(&args)["text"]
+        .as_str()
+        .expect("a text")
+        .to_owned()
 }
 
 #[test]
@@ -34,16 +38,32 @@ fn the_answer_names_model_and_adapters_by_content() {
     scratch.import("triage-gentle");
     scratch.import("triage-careless");
     let report = scratch.json(&[
-        "run", "-n", "2", "--adapter", "triage-gentle=0.5", "--adapter", "triage-careless=-0.25", "Hello",
+        "run",
+        "-n",
+        "2",
+        "--adapter",
+        "triage-gentle=0.5",
+        "--adapter",
+        "triage-careless=-0.25",
+        "Hello",
     ]);
     assert_eq!(report["model"]["name"], "smollm2");
     assert_eq!(report["model"]["sha256"].as_str().map(str::len), Some(64));
     let adapters = report["adapters"].as_array().expect("adapters");
     assert_eq!(adapters.len(), 2);
-    assert_eq!((&adapters[0]["name"], &adapters[0]["scale"]), (&"triage-gentle".into(), &0.5.into()));
+    assert_eq!(
+        (&adapters[0]["name"], &adapters[0]["scale"]),
+        (&"triage-gentle".into(), &0.5.into())
+    );
     assert_eq!(adapters[1]["scale"], -0.25);
     assert_eq!(adapters[0]["state"], "quarantined");
-    for key in ["load_ms", "ttft_ms", "prefill_tokens_per_s", "decode_tokens_per_s", "total_ms"] {
+    for key in [
+        "load_ms",
+        "ttft_ms",
+        "prefill_tokens_per_s",
+        "decode_tokens_per_s",
+        "total_ms",
+    ] {
         assert!(report["timings"][key].is_number(), "{key}");
     }
     for key in ["prompt_tokens", "cached_tokens", "completion_tokens"] {
@@ -57,7 +77,11 @@ fn an_unmeasured_adapter_runs_with_a_warning() {
     scratch.import("triage-gentle");
     let run = scratch.run(&["run", "-n", "2", "--adapter", "triage-gentle", "Hello"]);
     assert_eq!(run.code, Some(0));
-    assert!(run.stderr.contains("warning: adapter 'triage-gentle' is quarantined"), "{run:?}");
+    assert!(
+        run.stderr
+            .contains("warning: adapter 'triage-gentle' is quarantined"),
+        "{run:?}"
+    );
 }
 
 #[test]
@@ -67,18 +91,34 @@ fn a_wrong_name_proposes_the_nearest() {
     scratch
         .run(&["run", "--adapter", "triage-gentel", "hi"])
         .fails_with(5, &["triage-gentel", "did you mean 'triage-gentle'"]);
-    scratch.run(&["run", "-m", "smolm2", "hi"]).fails_with(5, &["did you mean 'smollm2'"]);
+    scratch
+        .run(&["run", "-m", "smolm2", "hi"])
+        .fails_with(5, &["did you mean 'smollm2'"]);
 }
 
 #[test]
 fn a_scale_that_is_none_is_a_usage_error() {
     let scratch = Scratch::new();
     scratch.import("triage-gentle");
-    for wrong in ["triage-gentle=much", "triage-gentle=nan", "triage-gentle=1e9", "triage-gentle=inf"] {
-        scratch.run(&["run", "--adapter", wrong, "hi"]).fails_with(2, &["triage-gentle"]);
+    for wrong in [
+        "triage-gentle=much",
+        "triage-gentle=nan",
+        "triage-gentle=1e9",
+        "triage-gentle=inf",
+    ] {
+        scratch
+            .run(&["run", "--adapter", wrong, "hi"])
+            .fails_with(2, &["triage-gentle"]);
     }
     scratch
-        .run(&["run", "--adapter", "triage-gentle", "--adapter", "triage-gentle", "hi"])
+        .run(&[
+            "run",
+            "--adapter",
+            "triage-gentle",
+            "--adapter",
+            "triage-gentle",
+            "hi",
+        ])
         .fails_with(2, &["once"]);
 }
 
@@ -89,7 +129,15 @@ fn importing_again_changes_nothing_and_other_content_needs_another_name() {
     scratch.import("triage-gentle");
     let other = common::repository().join("models/adapters/triage-careless");
     scratch
-        .run(&["adapter", "import", text(&other), "--base", "smollm2", "--name", "triage-gentle"])
+        .run(&[
+            "adapter",
+            "import",
+            text(&other),
+            "--base",
+            "smollm2",
+            "--name",
+            "triage-gentle",
+        ])
         .fails_with(2, &["triage-gentle", "--name"]);
     let listing = scratch.json(&["adapter", "list"]);
     assert_eq!(listing["adapters"].as_array().map(Vec::len), Some(1));
@@ -139,18 +187,39 @@ fn an_adapter_of_another_base_is_refused_with_both_and_can_be_forced() {
     let other = other_base(&scratch);
     scratch.json(&["pull", text(&other), "--name", "other"]);
     let adapter = common::repository().join("models/adapters/triage-gentle");
-    scratch.json(&["adapter", "import", text(&adapter), "--base", "other", "--name", "foreign"]);
+    scratch.json(&[
+        "adapter",
+        "import",
+        text(&adapter),
+        "--base",
+        "other",
+        "--name",
+        "foreign",
+    ]);
     let listing = scratch.json(&["list"]);
     let hash = |name: &str| {
         let models = listing["models"].as_array().expect("models");
-        let model = models.iter().find(|model| model["name"] == name).expect("the model");
-        model["sha256"].as_str().expect("a hash").chars().take(12).collect::<String>()
+        let model = models
+            .iter()
+            .find(|model| model["name"] == name)
+            .expect("the model");
+        model["sha256"]
+            .as_str()
+            .expect("a hash")
+            .chars()
+            .take(12)
+            .collect::<String>()
     };
     let run = scratch.run(&["run", "-n", "2", "--adapter", "foreign", "hi"]);
     run.fails_with(5, &["foreign", &hash("other"), &hash("smollm2"), "force"]);
     let forced = scratch.run(&["run", "-n", "2", "--adapter", "foreign", "--force", "hi"]);
     assert_eq!(forced.code, Some(0), "{forced:?}");
-    assert!(forced.stderr.contains("warning: adapter 'foreign' belongs to base"), "{forced:?}");
+    assert!(
+        forced
+            .stderr
+            .contains("warning: adapter 'foreign' belongs to base"),
+        "{forced:?}"
+    );
 }
 
 /// The gentle adapter as a GGUF file, changed.
@@ -162,7 +231,10 @@ fn changed_adapter(
 ) -> PathBuf {
     scratch.import("triage-gentle");
     let listing = scratch.json(&["adapter", "list"]);
-    let file = Gguf::open(Path::new(listing["adapters"][0]["path"].as_str().expect("a path"))).expect("it opens");
+    let file = Gguf::open(Path::new(
+        listing["adapters"][0]["path"].as_str().expect("a path"),
+    ))
+    .expect("it opens");
     let mut metadata = file.metadata().clone();
     change(&mut metadata);
     let path = scratch.path(name);
@@ -172,11 +244,22 @@ fn changed_adapter(
 
 fn is_refused(scratch: &Scratch, adapter: &Path, words: &[&str]) {
     scratch
-        .run(&["adapter", "import", text(adapter), "--base", "smollm2", "--name", "refused"])
+        .run(&[
+            "adapter",
+            "import",
+            text(adapter),
+            "--base",
+            "smollm2",
+            "--name",
+            "refused",
+        ])
         .fails_with(5, words);
     let listing = scratch.json(&["adapter", "list"]);
     let adapters = listing["adapters"].as_array().expect("adapters");
-    assert!(adapters.iter().all(|adapter| adapter["name"] != "refused"), "nothing was stored");
+    assert!(
+        adapters.iter().all(|adapter| adapter["name"] != "refused"),
+        "nothing was stored"
+    );
 }
 
 #[test]
@@ -191,7 +274,9 @@ fn an_adapter_of_another_architecture_is_refused() {
         |_, shape| shape,
     );
     is_refused(&scratch, &path, &["qwen2", "llama"]);
-    scratch.run(&["run", "--adapter", text(&path), "hi"]).fails_with(5, &["qwen2", "llama"]);
+    scratch
+        .run(&["run", "--adapter", text(&path), "hi"])
+        .fails_with(5, &["qwen2", "llama"]);
 }
 
 #[test]
@@ -207,7 +292,9 @@ fn an_adapter_of_another_shape_is_refused() {
         },
     );
     is_refused(&scratch, &path, &["blk.0.attn_q.weight"]);
-    scratch.run(&["run", "--adapter", text(&path), "hi"]).fails_with(5, &["blk.0.attn_q.weight"]);
+    scratch
+        .run(&["run", "--adapter", text(&path), "hi"])
+        .fails_with(5, &["blk.0.attn_q.weight"]);
 }
 
 #[test]
@@ -232,7 +319,10 @@ fn a_file_that_was_changed_behind_the_registry_is_not_run() {
     let listing = scratch.json(&["adapter", "list"]);
     let path = |name: &str| {
         let adapters = listing["adapters"].as_array().expect("adapters");
-        let adapter = adapters.iter().find(|adapter| adapter["name"] == name).expect("the adapter");
+        let adapter = adapters
+            .iter()
+            .find(|adapter| adapter["name"] == name)
+            .expect("the adapter");
         PathBuf::from(adapter["path"].as_str().expect("a path"))
     };
     std::fs::copy(path("triage-careless"), path("triage-gentle")).expect("a copy");

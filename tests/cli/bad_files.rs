@@ -17,8 +17,12 @@ fn a_missing_file() {
         };
         scratch.run(args).fails_with(5, &["nowhere.gguf"]);
     }
-    scratch.run(&["pull", "./nowhere.gguf"]).fails_with(5, &["nowhere.gguf"]);
-    scratch.run(&["docs", "list"]).fails_with(5, &["unforget docs add"]);
+    scratch
+        .run(&["pull", "./nowhere.gguf"])
+        .fails_with(5, &["nowhere.gguf"]);
+    scratch
+        .run(&["docs", "list"])
+        .fails_with(5, &["unforget docs add"]);
 }
 
 #[test]
@@ -62,12 +66,18 @@ fn truncated_files() {
     let whole = adapter_file(&scratch);
     let cut = scratch.path("cut.gguf");
     std::fs::copy(&whole, &cut).expect("a copy");
-    let file = std::fs::OpenOptions::new().write(true).open(&cut).expect("it opens");
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&cut)
+        .expect("it opens");
     let length = file.metadata().expect("a length").len();
     let mut at = (length - 1) / 4096 * 4096;
     while at > 0 {
         file.set_len(at).expect("it is cut");
-        assert!(Gguf::open(&cut).is_err(), "{at} of {length} bytes were accepted");
+        assert!(
+            Gguf::open(&cut).is_err(),
+            "{at} of {length} bytes were accepted"
+        );
         at -= 4096;
     }
     let base = common::base_file();
@@ -75,9 +85,14 @@ fn truncated_files() {
     let cut = scratch.path("base.gguf");
     std::fs::copy(&base, &cut).expect("a copy");
     for share in [99, 50, 1] {
-        let file = std::fs::OpenOptions::new().write(true).open(&cut).expect("it opens");
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .open(&cut)
+            .expect("it opens");
         file.set_len(length / 100 * share).expect("it is cut");
-        scratch.run(&["run", "-m", text(&cut), "hi"]).fails_with(1, &["base.gguf", "missing"]);
+        scratch
+            .run(&["run", "-m", text(&cut), "hi"])
+            .fails_with(1, &["base.gguf", "missing"]);
     }
 }
 
@@ -100,19 +115,27 @@ fn an_architecture_that_nobody_knows() {
 #[test]
 fn an_embedder_does_not_chat_and_an_adapter_is_no_model() {
     let scratch = Scratch::new();
-    scratch.run(&["run", "-m", "minilm", "hi"]).fails_with(5, &["minilm", "bert", "generate text"]);
+    scratch
+        .run(&["run", "-m", "minilm", "hi"])
+        .fails_with(5, &["minilm", "bert", "generate text"]);
     scratch.import("triage-gentle");
     let adapter = adapter_file(&scratch);
-    scratch.run(&["run", "-m", text(&adapter), "hi"]).fails_with(1, &["adapter", "--adapter"]);
+    scratch
+        .run(&["run", "-m", text(&adapter), "hi"])
+        .fails_with(1, &["adapter", "--adapter"]);
 }
 
 #[test]
 fn a_device_that_is_not_there() {
     let scratch = Scratch::new();
     let devices = scratch.json(&["doctor"]);
-    let has_gpu = devices["devices"].as_array().is_some_and(|all| all.iter().any(|d| d["gpu"] == true));
+    let has_gpu = devices["devices"]
+        .as_array()
+        .is_some_and(|all| all.iter().any(|d| d["gpu"] == true));
     if !has_gpu {
-        scratch.run(&["run", "--ngl", "all", "hi"]).fails_with(5, &["--features cuda"]);
+        scratch
+            .run(&["run", "--ngl", "all", "hi"])
+            .fails_with(5, &["--features cuda"]);
     }
     scratch.run(&["run", "--ngl", "lots", "hi"]);
 }
@@ -120,6 +143,9 @@ fn a_device_that_is_not_there() {
 #[test]
 fn a_damaged_registry_says_so() {
     let scratch = Scratch::new();
-    scratch.write("home/registry.db", "not a database, and long enough to be looked at as one".repeat(100));
+    scratch.write(
+        "home/registry.db",
+        "not a database, and long enough to be looked at as one".repeat(100),
+    );
     scratch.run(&["list"]).fails_with(1, &["registry.db"]);
 }

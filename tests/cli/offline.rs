@@ -11,7 +11,10 @@ fn without_network(command: &Command) -> Option<Command> {
         let allowed = Command::new("unshare").args(flags).arg("true").output();
         if allowed.is_ok_and(|run| run.status.success()) {
             let mut wrapped = Command::new("unshare");
-            wrapped.args(flags).arg(command.get_program()).args(command.get_args());
+            wrapped
+                .args(flags)
+                .arg(command.get_program())
+                .args(command.get_args());
             for (key, value) in command.get_envs() {
                 if let Some(value) = value {
                     wrapped.env(key, value);
@@ -26,7 +29,14 @@ fn without_network(command: &Command) -> Option<Command> {
 /// Where no namespace is to be had: every way out that the program could take leads nowhere, and there is no pip.
 fn cut_off(command: Command) -> Command {
     let mut command = command;
-    for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+    for proxy in [
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ] {
         command.env(proxy, "http://127.0.0.1:9");
     }
     command.env("PATH", "");
@@ -47,7 +57,15 @@ fn everything_but_pull_works_without_a_network() {
     let commands: [&[&str]; 9] = [
         &["list"],
         &["inspect", "smollm2"],
-        &["adapter", "import", text(&adapter), "--base", "smollm2", "--name", "triage"],
+        &[
+            "adapter",
+            "import",
+            text(&adapter),
+            "--base",
+            "smollm2",
+            "--name",
+            "triage",
+        ],
         &["adapter", "inspect", "triage"],
         &["run", "-n", "4", "--adapter", "triage", "Hello"],
         &["docs", "add", text(&documents)],

@@ -7,7 +7,12 @@ use crate::scratch::{Run, Scratch};
 #[test]
 fn help_and_version() {
     let scratch = Scratch::empty();
-    for args in [["--help"].as_slice(), &["run", "--help"], &["docs", "add", "--help"], &["--version"]] {
+    for args in [
+        ["--help"].as_slice(),
+        &["run", "--help"],
+        &["docs", "add", "--help"],
+        &["--version"],
+    ] {
         let run = scratch.run(args);
         assert_eq!(run.code, Some(0), "{args:?}");
         assert!(run.stdout.contains("unforget"), "{args:?}");
@@ -30,7 +35,11 @@ fn inspect_tells_what_is_mapped_and_what_is_resident() {
     assert_eq!(report["architecture"], "llama");
     assert_eq!(report["n_tensors"], 272);
     assert_eq!(report["memory"]["mapped_bytes"], 98_362_432);
-    assert!(report["bits_per_weight"].as_f64().is_some_and(|bits| (4.0..8.0).contains(&bits)));
+    assert!(
+        report["bits_per_weight"]
+            .as_f64()
+            .is_some_and(|bits| (4.0..8.0).contains(&bits))
+    );
     assert_eq!(report["metadata"]["llama.block_count"], 30);
 }
 
@@ -40,14 +49,31 @@ fn bench_prints_llama_bench_s_fields() {
     let run = scratch.run(&["bench", "-p", "16", "-n", "4", "-r", "2", "-o", "json"]);
     let rows: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
     assert_eq!(rows.as_array().map(Vec::len), Some(2), "{run:?}");
-    assert_eq!((&rows[0]["n_prompt"], &rows[0]["n_gen"]), (&16.into(), &0.into()));
-    assert_eq!((&rows[1]["n_prompt"], &rows[1]["n_gen"]), (&0.into(), &4.into()));
-    for key in ["model_filename", "model_size", "model_n_params", "n_threads", "avg_ns", "avg_ts", "stddev_ts"] {
+    assert_eq!(
+        (&rows[0]["n_prompt"], &rows[0]["n_gen"]),
+        (&16.into(), &0.into())
+    );
+    assert_eq!(
+        (&rows[1]["n_prompt"], &rows[1]["n_gen"]),
+        (&0.into(), &4.into())
+    );
+    for key in [
+        "model_filename",
+        "model_size",
+        "model_n_params",
+        "n_threads",
+        "avg_ns",
+        "avg_ts",
+        "stddev_ts",
+    ] {
         assert!(!rows[0][key].is_null(), "{key}");
     }
     assert_eq!(rows[0]["samples_ts"].as_array().map(Vec::len), Some(2));
     let table = scratch.run(&["bench", "-p", "0", "-n", "4", "-r", "1"]);
-    assert!(table.stdout.contains("| tg4 |") && !table.stdout.contains("pp"), "{table:?}");
+    assert!(
+        table.stdout.contains("| tg4 |") && !table.stdout.contains("pp"),
+        "{table:?}"
+    );
     let csv = scratch.run(&["bench", "-p", "8", "-n", "0", "-r", "1", "-o", "csv"]);
     assert_eq!(csv.stdout.lines().count(), 2, "{csv:?}");
 }

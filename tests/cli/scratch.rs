@@ -28,7 +28,10 @@ impl Scratch {
         let home = folder.path().join("home");
         std::fs::create_dir(&home).expect("a home");
         let registry = common::home().join("registry.db");
-        assert!(registry.is_file(), "no models are installed: run `make test`, which fetches them");
+        assert!(
+            registry.is_file(),
+            "no models are installed: run `make test`, which fetches them"
+        );
         std::fs::copy(registry, home.join("registry.db")).expect("the registry is copied");
         Self { folder }
     }
@@ -81,7 +84,15 @@ impl Scratch {
     /// Imports one of the project's adapters under its own name.
     pub fn import(&self, name: &str) {
         let folder = common::repository().join("models/adapters").join(name);
-        let run = self.run(&["adapter", "import", text(&folder), "--base", "smollm2", "--name", name]);
+        let run = self.run(&[
+            "adapter",
+            "import",
+            text(&folder),
+            "--base",
+            "smollm2",
+            "--name",
+            name,
+        ]);
         assert_eq!(run.code, Some(0), "{run:?}");
     }
 }
@@ -103,7 +114,10 @@ impl Run {
         for word in words {
             assert!(self.stderr.contains(word), "'{word}' is missing: {self:?}");
         }
-        assert!(self.stderr.lines().any(|line| line.starts_with("error: ")), "{self:?}");
+        assert!(
+            self.stderr.lines().any(|line| line.starts_with("error: ")),
+            "{self:?}"
+        );
         for crash in ["panicked", "backtrace", "GGML_ASSERT", "Aborted"] {
             assert!(!self.stderr.contains(crash), "{self:?}");
         }

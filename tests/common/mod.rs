@@ -33,8 +33,16 @@ fn installed(name: &str) -> PathBuf {
     let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
     files
         .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "gguf"))
-        .unwrap_or_else(|| panic!("{} holds no model: run `make test`, which fetches it", folder.display()))
+        .find(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "gguf")
+        })
+        .unwrap_or_else(|| {
+            panic!(
+                "{} holds no model: run `make test`, which fetches it",
+                folder.display()
+            )
+        })
 }
 
 /// The default base model.

@@ -82,7 +82,9 @@ pub fn pull(
         });
     }
     refuse_taken_name(&registry, &plan.name, &plan.origin)?;
-    let model = describe::complete(install::install(&plan, home, &registry, convert, &mut watch)?);
+    let model = describe::complete(install::install(
+        &plan, home, &registry, convert, &mut watch,
+    )?);
     registry.add_model(&model)?;
     Ok(Installed {
         model: registry.model(&plan.name)?,

@@ -1,0 +1,62 @@
+//! The prompt never exceeds its budget, and its passages are what the documents say.
+
+use proptest::prelude::*;
+use unforget::rag::{Embed, Hit, build_prompt};
+
+use crate::toy::Toy;
+
+pub fn hit(document: i64, start: usize, text: &str) -> Hit {
+    Hit {
+        document,
+        chunk: document,
+        path: format!("/docs/{document}.md"),
+        start,
+        end: start + text.len(),
+        score: 0.5,
+        heading: String::new(),
+        text: text.into(),
+    }
+}
+
+fn count(text: &str) -> usize {
+    Toy::new().count_tokens(text)
+}
+
+proptest! {
+    #[test]
+    fn packs_within_the_budget(
+        texts in prop::collection::vec("([A-Z][a-zé]{1,9}( [a-z0-9]{1,9}){0,12}[.!?] ){1,8}", 0..6),
+        budget in 0usize..400,
+    ) {
+        let hits: Vec<Hit> = (0..).zip(&texts).map(|(n, text)| hit(n, 7, text.trim_end())).collect();
+        let prompt = build_prompt("What is it?", &hits, budget, &count);
+        let total = count(&prompt.system) + count(&prompt.user);
+        prop_assert!(prompt.passages.is_empty() || total <= budget, "{total} > {budget}");
+        prop_assert!(prompt.user.ends_with("Question: What is it?"));
+        for (nth, (passage, hit)) in prompt.passages.iter().zip(&hits).enumerate() {
+            prop_assert_eq!(passage.n, nth + 1);
+            prop_assert!(hit.text.starts_with(&passage.hit.text));
+            prop_assert_eq!(passage.hit.end - passage.hit.start, passage.hit.text.len());
+            let numbered = format!("[{}] {}.md\n{}\n", passage.n, nth, passage.hit.text);
+            prop_assert!(prompt.user.contains(&numbered));
+            let whole = passage.hit.text.len() == hit.text.len();
+            prop_assert!(whole || passage.n == prompt.passages.len(), "only the last one is cut");
+            prop_assert!(passage.hit.text.ends_with(['.', '!', '?']), "cut after a sentence");
+        }
+        // Nothing is left out that would have fitted.
+        let generous = build_prompt("What is it?", &hits, 10_000, &count);
+        prop_assert_eq!(generous.passages.len(), hits.len());
+    }
+}
+
+#[test]
+fn a_section_names_its_passage() {
+    let mut found = hit(1, 0, "Denver won.");
+    found.heading = "Sport > Super Bowl 50".into();
+    let prompt = build_prompt(" Who won? ", &[found], 500, &count);
+    assert_eq!(
+        prompt.user,
+        "Passages:\n\n[1] Sport > Super Bowl 50\nDenver won.\n\nQuestion: Who won?"
+    );
+    assert!(prompt.system.contains(unforget::rag::NOTHING_FOUND));
+}
