@@ -31,7 +31,7 @@ demo: build
 
 test: build test-models
 	@scripts/bootstrap test
-	cargo nextest run --release --workspace
+	cargo nextest run --release --workspace --no-fail-fast
 	cargo test --release --workspace --doc
 
 # Fetched once into a data folder of the tests' own; a second run finds them there.

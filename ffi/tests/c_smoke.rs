@@ -1,6 +1,7 @@
 //! Compiles `smoke.c` under AddressSanitizer against the header and the shared library, and runs it with the model
 //! that `make test` has fetched.
 
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,7 +31,6 @@ fn a_c_program_opens_generates_and_frees() -> TestResult {
 
 fn compile(program: &Path) -> TestResult {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let libraries = library_folder()?;
     run(
         Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()))
             .args([
@@ -45,20 +45,20 @@ fn compile(program: &Path) -> TestResult {
             .arg("-I")
             .arg(root.join("include"))
             .arg(root.join("tests/smoke.c"))
-            .arg("-L")
-            .arg(&libraries)
-            .arg(format!("-Wl,-rpath,{}", libraries.display()))
-            .arg("-lunforget_ffi")
+            .arg(library()?)
             .arg("-o")
             .arg(program),
     )
 }
 
-/// Where cargo has put the shared library: beside this test. It makes all the crate's library types in one go, before
-/// the tests that link to any of them, so that this one is never an old one.
-fn library_folder() -> TestResult<PathBuf> {
-    let test = std::env::current_exe()?;
-    Ok(test.parent().ok_or("the test has no folder")?.to_owned())
+/// The shared library beside this test: cargo makes all the crate's library types in one go before the tests that link
+/// to any of them, so that this one is never an old one.
+///
+/// The program is linked to it by its whole path. By name it would be looked for in `LD_LIBRARY_PATH` first, where
+/// cargo puts the folder of the last `cargo build`, and an old library there would be tested in its place.
+fn library() -> TestResult<PathBuf> {
+    let name = format!("{DLL_PREFIX}unforget_ffi{DLL_SUFFIX}");
+    Ok(std::env::current_exe()?.with_file_name(name))
 }
 
 fn test_home() -> PathBuf {

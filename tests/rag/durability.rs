@@ -290,7 +290,7 @@ fn a_full_disk_says_so_and_the_database_stays_usable() {
     }
     let error = add(&mut notes, std::slice::from_ref(&large), &mut toy).expect_err("is full");
     assert!(matches!(error, Error::DiskFull { .. }), "{error:?}");
-    assert!(error.to_string().contains("no space left"), "{error}");
+    assert!(error.to_string().contains("disk full"), "{error}");
     assert_eq!(
         search(&mut notes, "herons", &mut toy).len(),
         1,
