@@ -156,7 +156,7 @@ fn the_converted_adapter_has_the_effect_of_the_peft_formula() -> Result<()> {
     let weights = Safetensors::open(&peft("triage-careless").join("adapter_model.safetensors"))?;
     write_f32(&plain, |_, _, _| {});
     write_f32(&merged, |name, shape, values| {
-        add_peft_delta(&weights, name, shape, values)
+        add_peft_delta(&weights, name, shape, values);
     });
     let model = Model::open(&plain, ModelOptions::default())?;
     let prompt = ticket(&model)?;
