@@ -13,12 +13,14 @@ mod delta;
 mod names;
 mod pairs;
 mod permute;
+mod scaled;
 mod validate;
 
 use serde::Serialize;
 
 pub use convert::convert_peft;
 pub use delta::{Delta, delta};
+pub use scaled::{Place, write_scaled};
 pub use validate::validate;
 
 /// The largest rank accepted. Published adapters stay below 512, and a rank above the width of the
