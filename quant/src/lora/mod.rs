@@ -7,14 +7,17 @@
 //!
 //! Trust, states and scales are left to the registry and the guard.
 
+mod arch;
 mod config;
 mod convert;
 mod delta;
+mod factor;
 mod names;
 mod pairs;
 mod permute;
 mod scaled;
 mod validate;
+mod weights;
 
 use serde::Serialize;
 
