@@ -134,6 +134,15 @@ pub enum Error {
     #[error("engine failed: {0}")]
     Engine(String),
 
+    /// A model gave logits that are infinite or NaN: nothing that is computed from them means anything.
+    #[error(
+        "the logits at {place} are not finite; a weight of the base or of an adapter is broken, or the scale is too large"
+    )]
+    NonFinite {
+        /// Where: window or item, and token.
+        place: String,
+    },
+
     /// The model's chat template could not be rendered.
     #[error("chat template: {0}")]
     Template(String),
@@ -253,6 +262,7 @@ impl Error {
             Self::ModelLoad { .. }
             | Self::ContextFull { .. }
             | Self::Engine(_)
+            | Self::NonFinite { .. }
             | Self::Template(_)
             | Self::Fetch { .. }
             | Self::Checksum { .. }

@@ -9,6 +9,7 @@
 
 mod adapter;
 mod bench;
+pub mod divergence;
 mod embedder;
 mod generation;
 mod hash;
@@ -16,10 +17,12 @@ mod memory;
 mod model;
 mod outcome;
 mod sampling;
+mod scorer;
 mod session;
 mod stack;
 mod template;
 mod text;
+mod text_divergence;
 
 pub use crate::llama::{
     CancelToken, ContextParams, Device, GpuLayers, Token, compiled_backends, devices,
@@ -34,6 +37,8 @@ pub use memory::{MemoryUse, memory_use};
 pub use model::{Model, ModelOptions, is_encoder};
 pub use outcome::{FinishReason, Outcome, Timings, Usage};
 pub use sampling::SamplingParams;
+pub use scorer::{GreedyAnswer, RowAt, ScoreItem, Scorer, ScorerOptions};
 pub use session::{Prefill, Session, SessionOptions};
 pub use stack::AdapterStack;
 pub use template::{ChatMessage, ChatTemplate, Role};
+pub use text_divergence::{TextDivergence, text_windows};
