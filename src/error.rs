@@ -201,6 +201,15 @@ pub enum Error {
         found: String,
     },
 
+    /// What a check measured cannot be judged: nothing, an item twice, a score that is not a number.
+    #[error("cannot judge group '{group}': {reason}")]
+    Measurement {
+        /// The group of items.
+        group: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// A file in the data folder that was written by a newer version, or is damaged.
     #[error("cannot use {}: {reason}", .path.display())]
     Damaged {
@@ -268,6 +277,7 @@ impl Error {
             | Self::Checksum { .. }
             | Self::Store(_)
             | Self::DiskFull { .. }
+            | Self::Measurement { .. }
             | Self::Damaged { .. } => ErrorKind::Failed,
         }
     }
