@@ -134,6 +134,15 @@ pub enum Error {
     #[error("engine failed: {0}")]
     Engine(String),
 
+    /// A model gave logits that are infinite or NaN: nothing that is computed from them means anything.
+    #[error(
+        "the logits at {place} are not finite; a weight of the base or of an adapter is broken, or the scale is too large"
+    )]
+    NonFinite {
+        /// Where: window or item, and token.
+        place: String,
+    },
+
     /// The model's chat template could not be rendered.
     #[error("chat template: {0}")]
     Template(String),
@@ -190,6 +199,15 @@ pub enum Error {
         expected: String,
         /// The embedder that was offered.
         found: String,
+    },
+
+    /// What a check measured cannot be judged: nothing, an item twice, a score that is not a number.
+    #[error("cannot judge group '{group}': {reason}")]
+    Measurement {
+        /// The group of items.
+        group: String,
+        /// What is wrong with it.
+        reason: String,
     },
 
     /// A file in the data folder that was written by a newer version, or is damaged.
@@ -253,11 +271,13 @@ impl Error {
             Self::ModelLoad { .. }
             | Self::ContextFull { .. }
             | Self::Engine(_)
+            | Self::NonFinite { .. }
             | Self::Template(_)
             | Self::Fetch { .. }
             | Self::Checksum { .. }
             | Self::Store(_)
             | Self::DiskFull { .. }
+            | Self::Measurement { .. }
             | Self::Damaged { .. } => ErrorKind::Failed,
         }
     }

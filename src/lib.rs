@@ -19,10 +19,11 @@
 //! ```
 //!
 //! The parts, from the bottom up: [`engine`] computes, [`registry`] knows files by name and content, [`rag`] finds
-//! passages in documents and cites them.
+//! passages in documents and cites them, [`guard`] measures what an adapter costs.
 
 pub mod engine;
 mod error;
+pub mod guard;
 pub mod inspect;
 mod llama;
 pub mod rag;

@@ -9,6 +9,7 @@
 
 mod adapter;
 mod bench;
+pub mod divergence;
 mod embedder;
 mod generation;
 mod hash;
@@ -18,10 +19,12 @@ mod outcome;
 mod pool;
 mod profile;
 mod sampling;
+mod scorer;
 mod session;
 mod stack;
 mod template;
 mod text;
+mod text_divergence;
 
 pub use crate::llama::{
     CancelToken, ContextParams, Device, GpuLayers, Token, compiled_backends, devices,
@@ -38,6 +41,8 @@ pub use outcome::{FinishReason, Outcome, Timings, Usage};
 pub use pool::{PoolLimits, SessionPool};
 pub use profile::LayerProfile;
 pub use sampling::SamplingParams;
+pub use scorer::{GreedyAnswer, RowAt, ScoreItem, Scorer, ScorerOptions};
 pub use session::{Prefill, Session, SessionOptions};
 pub use stack::AdapterStack;
 pub use template::{ChatMessage, ChatTemplate, Role};
+pub use text_divergence::{TextDivergence, text_windows};

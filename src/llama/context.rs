@@ -219,6 +219,20 @@ impl Context {
         }
     }
 
+    /// Makes `to` a copy of `from`: both then share the KV of its tokens. `to` must be empty.
+    pub fn fork(&mut self, from: u32, to: u32) {
+        let (Ok(from), Ok(to)) = (i32::try_from(from), i32::try_from(to)) else {
+            return;
+        };
+        // SAFETY: the context is alive; a null memory (an encoder) is checked for; llama.cpp checks the sequences.
+        unsafe {
+            let memory = sys::llama_get_memory(self.pointer.as_ptr());
+            if !memory.is_null() {
+                sys::llama_memory_seq_cp(memory, from, to, -1, -1);
+            }
+        }
+    }
+
     /// Forgets all KV.
     pub fn clear(&mut self) {
         // SAFETY: the context is alive; a null memory (an encoder) is checked for. Without `data` the buffers keep
@@ -255,6 +269,8 @@ fn raw_params(params: &ContextParams) -> sys::llama_context_params {
     raw.n_threads = threads(params.n_threads);
     raw.n_threads_batch = threads(params.n_threads_batch);
     raw.embeddings = params.embeddings;
+    // One pool of cells for all sequences: a copied sequence shares its cells with the original.
+    raw.kv_unified = params.n_seq_max > 1;
     raw.no_perf = true;
     raw
 }

@@ -1,0 +1,390 @@
+//! What a check measured, as plain data: the seam between measuring with the engine and deciding.
+//!
+//! A [`Series`] is one [`Metric`] over one group of items, a [`Pair`] of scores for each item: what the base got and
+//! what base and adapter got. Constructors refuse what no verdict could rest on: no items, an id twice, NaN or
+//! infinity, a score outside the metric's range. So whoever holds a [`Measurements`] need not check again.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::metric::Metric;
+use crate::{Error, Result};
+
+/// One item's scores.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pair {
+    /// The item's id, unique in its series.
+    pub id: String,
+    /// What it shares with other items, such as a passage or a template: they are not independent then.
+    pub cluster: Option<String>,
+    /// The base's score.
+    pub base: f64,
+    /// The score of base and adapter.
+    pub adapted: f64,
+}
+
+impl Pair {
+    /// An item that stands alone.
+    #[must_use]
+    pub fn new(id: impl Into<String>, base: f64, adapted: f64) -> Self {
+        Self {
+            id: id.into(),
+            cluster: None,
+            base,
+            adapted,
+        }
+    }
+
+    /// An item that shares something with the others of its cluster.
+    #[must_use]
+    pub fn in_cluster(self, cluster: impl Into<String>) -> Self {
+        Self {
+            cluster: Some(cluster.into()),
+            ..self
+        }
+    }
+}
+
+/// One metric over one group of items, in the order they were measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Series {
+    group: String,
+    metric: Metric,
+    chance: Option<f64>,
+    pairs: Vec<Pair>,
+}
+
+impl Series {
+    /// Checks and takes the pairs. `chance` is what guessing would score on average (for multiple choice the mean of
+    /// one over the number of choices); `None` where guessing has no known rate.
+    ///
+    /// # Errors
+    /// [`Error::Measurement`] for an empty group, an id that stands twice, a score that is not a number or outside the
+    /// metric's range, a chance outside 0 to 1.
+    pub fn new(
+        group: impl Into<String>,
+        metric: Metric,
+        chance: Option<f64>,
+        pairs: Vec<Pair>,
+    ) -> Result<Self> {
+        let group = group.into();
+        let wrong = |reason: String| Error::Measurement {
+            group: group.clone(),
+            reason: format!("{metric}: {reason}"),
+        };
+        if pairs.is_empty() {
+            return Err(wrong("there are no items; add some to the group".into()));
+        }
+        if let Some(chance) = chance
+            && !(0.0..=1.0).contains(&chance)
+        {
+            return Err(wrong(format!("chance {chance} is not between 0 and 1")));
+        }
+        let mut seen = HashSet::with_capacity(pairs.len());
+        for pair in &pairs {
+            if !seen.insert(pair.id.as_str()) {
+                return Err(wrong(format!("item '{}' stands twice", pair.id)));
+            }
+            for (who, score) in [("base", pair.base), ("adapted", pair.adapted)] {
+                check_score(metric, score)
+                    .map_err(|why| wrong(format!("item '{}': {who} score {why}", pair.id)))?;
+            }
+        }
+        Ok(Self {
+            group,
+            metric,
+            chance,
+            pairs,
+        })
+    }
+
+    /// The group's name.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// The metric.
+    #[must_use]
+    pub const fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// What guessing would score.
+    #[must_use]
+    pub const fn chance(&self) -> Option<f64> {
+        self.chance
+    }
+
+    /// The items, never empty.
+    #[must_use]
+    pub fn pairs(&self) -> &[Pair] {
+        &self.pairs
+    }
+
+    /// The first `n` items measured, as a series of its own: what a sequential look decides on. At least one item.
+    #[must_use]
+    pub fn first(&self, n: usize) -> Self {
+        let n = n.clamp(1, self.pairs.len());
+        Self {
+            pairs: self.pairs[..n].to_vec(),
+            ..self.clone()
+        }
+    }
+
+    /// Mean score of the base.
+    #[must_use]
+    pub fn base_mean(&self) -> f64 {
+        self.mean(|pair| pair.base)
+    }
+
+    /// Mean score of base and adapter.
+    #[must_use]
+    pub fn adapted_mean(&self) -> f64 {
+        self.mean(|pair| pair.adapted)
+    }
+
+    fn mean(&self, score: impl Fn(&Pair) -> f64) -> f64 {
+        self.pairs.iter().map(score).sum::<f64>() / self.pairs.len() as f64
+    }
+}
+
+fn check_score(metric: Metric, score: f64) -> std::result::Result<(), String> {
+    let (least, most) = metric.bounds();
+    if !score.is_finite() {
+        return Err(format!("{score} is not a number that can be judged"));
+    }
+    if metric.is_proportion() && score != 0.0 && score != 1.0 {
+        return Err(format!("{score} is neither 0 nor 1"));
+    }
+    if score < least || score > most {
+        return Err(format!("{score} is not between {least} and {most}"));
+    }
+    Ok(())
+}
+
+/// How far apart base and adapted model are on one stratum of text, over all its tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TextDivergence {
+    /// Kind of text: `prose`, `base_answers`, ...
+    pub stratum: String,
+    /// Tokens compared.
+    pub n_tokens: usize,
+    /// Mean KL(base, adapted), nats a token.
+    pub mean: f64,
+    /// Median.
+    pub p50: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Maximum.
+    pub max: f64,
+    /// Share of tokens after which both hold the same next token most likely.
+    pub top1_agreement: f64,
+    /// Logarithm of the perplexity ratio, adapted over base.
+    pub ln_perplexity_ratio: f64,
+    /// Mean KL by token position, in buckets of [`TextDivergence::bucket`] tokens.
+    #[serde(default)]
+    pub by_position: Vec<f64>,
+    /// Tokens a bucket.
+    #[serde(default)]
+    pub bucket: usize,
+}
+
+impl TextDivergence {
+    fn check(&self) -> Result<()> {
+        let figures = [self.mean, self.p50, self.p99, self.max, self.top1_agreement];
+        let all = figures.iter().chain(&self.by_position);
+        let finite = all
+            .chain([&self.ln_perplexity_ratio])
+            .all(|x| x.is_finite());
+        if self.n_tokens == 0 || !finite {
+            return Err(Error::Measurement {
+                group: self.stratum.clone(),
+                reason: "no tokens were compared, or a figure is not a number".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Harm that the machinery measures where there is none to find.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NoiseFloor {
+    /// What was measured against the base: `base`, `q8_0`, `random adapter`...
+    pub null: String,
+    /// The group.
+    pub group: String,
+    /// The metric.
+    pub metric: Metric,
+    /// Mean harm found, see [`Metric::harm`].
+    pub harm: f64,
+}
+
+/// What measuring cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    /// Tokens computed.
+    pub n_tokens: u64,
+    /// Items measured.
+    pub n_items: usize,
+    /// Items that sequential stopping left out.
+    pub items_saved: usize,
+    /// Seconds in all.
+    pub seconds: f64,
+    /// Tokens a second through the whole check.
+    pub tokens_per_s: f64,
+    /// Tokens a second of the bare prefill, measured in the same run.
+    pub raw_prefill_tokens_per_s: f64,
+    /// Whether the base's scores came from the cache.
+    pub base_cached: bool,
+}
+
+/// All that a check measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measurements {
+    series: Vec<Series>,
+    noise_floor: Vec<NoiseFloor>,
+    text: Vec<TextDivergence>,
+    work: Work,
+}
+
+impl Measurements {
+    /// Puts a check's measurements together.
+    ///
+    /// # Errors
+    /// [`Error::Measurement`] if nothing was measured, a group has a metric twice, or a figure is not a number.
+    pub fn new(
+        series: Vec<Series>,
+        text: Vec<TextDivergence>,
+        noise_floor: Vec<NoiseFloor>,
+        work: Work,
+    ) -> Result<Self> {
+        let wrong = |group: &str, reason: String| Error::Measurement {
+            group: group.to_owned(),
+            reason,
+        };
+        if series.is_empty() {
+            return Err(wrong("all", "nothing was measured".to_owned()));
+        }
+        let mut seen = HashSet::new();
+        for one in &series {
+            if !seen.insert((one.group(), one.metric())) {
+                let reason = format!("{} was measured twice", one.metric());
+                return Err(wrong(one.group(), reason));
+            }
+        }
+        if let Some(floor) = noise_floor.iter().find(|floor| !floor.harm.is_finite()) {
+            let reason = format!("noise floor {} is not a number", floor.harm);
+            return Err(wrong(&floor.group, reason));
+        }
+        text.iter().try_for_each(TextDivergence::check)?;
+        Ok(Self {
+            series,
+            noise_floor,
+            text,
+            work,
+        })
+    }
+
+    /// Every series, never empty.
+    #[must_use]
+    pub fn series(&self) -> &[Series] {
+        &self.series
+    }
+
+    /// The series of a group and a metric.
+    #[must_use]
+    pub fn get(&self, group: &str, metric: Metric) -> Option<&Series> {
+        let is_it = |one: &&Series| one.group() == group && one.metric() == metric;
+        self.series.iter().find(is_it)
+    }
+
+    /// The harm found where there is none, see [`NoiseFloor`].
+    #[must_use]
+    pub fn noise_floor(&self) -> &[NoiseFloor] {
+        &self.noise_floor
+    }
+
+    /// Divergence by stratum of text.
+    #[must_use]
+    pub fn text(&self) -> &[TextDivergence] {
+        &self.text
+    }
+
+    /// What measuring cost.
+    #[must_use]
+    pub const fn work(&self) -> &Work {
+        &self.work
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acc(pairs: Vec<Pair>) -> Result<Series> {
+        Series::new("arithmetic", Metric::Acc, Some(0.25), pairs)
+    }
+
+    #[track_caller]
+    fn refused(series: Result<Series>, words: &str) {
+        let error = series.expect_err("refused").to_string();
+        assert!(error.contains(words), "{error}");
+    }
+
+    #[test]
+    fn what_no_verdict_could_rest_on_is_refused() {
+        refused(acc(vec![]), "no items");
+        let twice = vec![Pair::new("a", 1.0, 0.0), Pair::new("a", 1.0, 1.0)];
+        refused(acc(twice), "'a' stands twice");
+        refused(acc(vec![Pair::new("a", f64::NAN, 0.0)]), "base score NaN");
+        refused(
+            acc(vec![Pair::new("a", 0.0, f64::INFINITY)]),
+            "adapted score inf",
+        );
+        refused(acc(vec![Pair::new("a", 0.0, 0.5)]), "neither 0 nor 1");
+        let kl = Series::new("prose", Metric::Kl, None, vec![Pair::new("a", 0.0, -0.1)]);
+        refused(kl, "not between 0");
+        let chance = Series::new(
+            "x",
+            Metric::Acc,
+            Some(f64::NAN),
+            vec![Pair::new("a", 0.0, 0.0)],
+        );
+        refused(chance, "chance NaN");
+    }
+
+    #[test]
+    fn means_and_prefixes() {
+        let pairs = vec![
+            Pair::new("a", 1.0, 0.0),
+            Pair::new("b", 1.0, 1.0),
+            Pair::new("c", 0.0, 0.0).in_cluster("passage"),
+            Pair::new("d", 1.0, 0.0),
+        ];
+        let series = acc(pairs).unwrap();
+        assert_eq!((series.base_mean(), series.adapted_mean()), (0.75, 0.25));
+        assert_eq!(series.first(2).adapted_mean(), 0.5);
+        assert_eq!(series.first(0).pairs().len(), 1);
+        assert_eq!(series.first(9).pairs().len(), 4);
+    }
+
+    #[test]
+    fn measurements_need_a_series_and_no_metric_twice() {
+        let none = Measurements::new(vec![], vec![], vec![], Work::default());
+        assert!(
+            none.unwrap_err()
+                .to_string()
+                .contains("nothing was measured")
+        );
+        let one = acc(vec![Pair::new("a", 1.0, 1.0)]).unwrap();
+        let twice = Measurements::new(vec![one.clone(), one], vec![], vec![], Work::default());
+        assert!(
+            twice
+                .unwrap_err()
+                .to_string()
+                .contains("acc was measured twice")
+        );
+    }
+}

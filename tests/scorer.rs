@@ -1,0 +1,154 @@
+//! The scorer against the session, and text divergence between models: the same numbers by another way.
+
+mod common;
+
+use unforget::Result;
+use unforget::engine::{
+    AdapterStack, CancelToken, ChatMessage, GenerateOptions, Model, ScoreItem, Scorer,
+    ScorerOptions, Session, SessionOptions, TextDivergence, Token, divergence, text_windows,
+};
+
+/// Batches of other sizes sum in another order: rows agree to about this.
+const TOLERANCE: f64 = 2e-2;
+
+fn session(model: &Model) -> Result<Session> {
+    Session::new(
+        model,
+        &SessionOptions {
+            n_ctx: Some(512),
+            ..SessionOptions::default()
+        },
+    )
+}
+
+fn prompt(model: &Model, text: &str) -> Result<Vec<Token>> {
+    model.tokenize_prompt(&model.chat_template()?.render(&[ChatMessage::user(text)])?)
+}
+
+#[test]
+fn forked_branches_give_the_rows_of_whole_sequences() -> Result<()> {
+    let model = common::base();
+    let cancel = CancelToken::default();
+    let mut items = Vec::new();
+    for text in [
+        "The capital of Italy is",
+        "The capital of France, of course, is",
+    ] {
+        let branches = [" Rome, as everybody knows", " Paris", " not a town"];
+        let branches = branches
+            .iter()
+            .map(|branch| model.tokenize(branch))
+            .collect::<Result<Vec<_>>>()?;
+        items.push(ScoreItem::branching(model.tokenize(text)?, branches));
+    }
+    let mut scorer = Scorer::new(&model, &AdapterStack::base(), &ScorerOptions::default())?;
+    let mut found = Vec::new();
+    scorer.score(&items, &cancel, |at, row| {
+        found.push((at, divergence::top(row), divergence::nll(row, 42)));
+        Ok(())
+    })?;
+    let wanted: usize = items
+        .iter()
+        .map(|item| {
+            1 + item
+                .branches
+                .iter()
+                .map(|branch| branch.len() - 1)
+                .sum::<usize>()
+        })
+        .sum();
+    assert_eq!(found.len(), wanted);
+
+    let mut session = session(&model)?;
+    for (at, _, nll) in found {
+        let item = &items[at.item];
+        let mut tokens = item.prefix.clone();
+        if let Some(branch) = at.branch {
+            tokens.extend_from_slice(&item.branches[branch][..=at.index]);
+        }
+        session.prefill(&tokens, &cancel)?;
+        let expected = divergence::nll(session.logits().expect("logits"), 42);
+        let difference = (nll.expect("finite") - expected.expect("finite")).abs();
+        assert!(difference < TOLERANCE, "{at:?} differs by {difference}");
+    }
+    Ok(())
+}
+
+#[test]
+fn answers_together_are_the_answers_alone() -> Result<()> {
+    let model = common::base();
+    let questions = [
+        "What is the capital of Italy?",
+        "Count from one to five.",
+        "Say hello.",
+    ];
+    let prompts = questions
+        .iter()
+        .map(|question| prompt(&model, question))
+        .collect::<Result<Vec<_>>>()?;
+    let mut scorer = Scorer::new(&model, &AdapterStack::base(), &ScorerOptions::default())?;
+    let together = scorer.answer(&prompts, 12, &CancelToken::default(), |_, _| Ok(()))?;
+    for (prompt, answer) in prompts.iter().zip(&together) {
+        let alone = session(&model)?
+            .generate(
+                prompt,
+                &GenerateOptions {
+                    max_tokens: 12,
+                    ..GenerateOptions::default()
+                },
+            )?
+            .run(|_| true)?;
+        // Rows differ in the last bits, so a near tie may be decided otherwise; the beginning may not.
+        let text = model.detokenize(&answer.tokens[..answer.tokens.len().min(6)]);
+        assert!(
+            alone.text.starts_with(text.trim_end()),
+            "{text:?} is not how {:?} begins",
+            alone.text
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_model_is_no_way_from_itself() -> Result<()> {
+    let model = common::base();
+    let text = "The river rises in the hills and flows south past three small towns. ".repeat(12);
+    let windows = text_windows(&model, &text, 64, 128)?;
+    let base = AdapterStack::base();
+    let cost = TextDivergence::measure(
+        (&model, &base),
+        (&model, &base),
+        &windows,
+        &CancelToken::default(),
+    )?;
+    assert_eq!(cost.n_tokens, 128 - windows.len());
+    assert_eq!((cost.kl_max, cost.top1_agreement), (0.0, 1.0));
+    assert_eq!(cost.ln_perplexity_ratio, 0.0);
+    assert!(cost.base_perplexity > 1.0 && cost.base_perplexity < 100.0);
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_scored_is_said() -> Result<()> {
+    let model = common::base();
+    let cancel = CancelToken::default();
+    let options = ScorerOptions {
+        n_ctx: 256,
+        ..ScorerOptions::default()
+    };
+    let mut scorer = Scorer::new(&model, &AdapterStack::base(), &options)?;
+    let mut message = |item: ScoreItem| {
+        scorer
+            .score(&[item], &cancel, |_, _| Ok(()))
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    };
+    assert!(message(ScoreItem::text(Vec::new(), 0)).contains("at least one token"));
+    assert!(message(ScoreItem::text(vec![Token(5); 300], 1)).contains("300 tokens"));
+    let many = ScoreItem::branching(vec![Token(5)], vec![vec![Token(6)]; 100]);
+    assert!(message(many).contains("100 branches"));
+    cancel.cancel();
+    assert_eq!(message(ScoreItem::text(vec![Token(5)], 0)), "interrupted");
+    Ok(())
+}
