@@ -90,7 +90,19 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let mut session = Session::new(&resolved.model, &sizes)?;
     session.set_adapters(resolved.stack.clone())?;
     let outcome = stream(&mut session, &tokens, &options, context)?;
+    advise_merging(&resolved);
     finish(outcome, &resolved, context)
+}
+
+/// Says so where the adapters make up much of what is read for each token.
+pub fn advise_merging(resolved: &resolve::Resolved) {
+    let (stack, model) = (&resolved.stack, &resolved.model);
+    if stack.is_worth_merging(model) {
+        output::note(&format!(
+            "the adapters are {:.0} % of what is read for each token: merged into the base they would cost nothing",
+            100.0 * stack.share_of_bytes(model)
+        ));
+    }
 }
 
 fn render(model: &Model, system: Option<String>, prompt: String) -> Result<Vec<Token>> {
