@@ -498,6 +498,54 @@ fn incomplete_folders_are_refused() {
     assert!(!out.exists());
 }
 
+/// A folder whose `file` has some bytes changed or its end cut off, after `change`.
+fn damaged(file: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let dir = tempfile::tempdir().unwrap();
+    let base = llama_base(dir.path(), |_| {});
+    let options = r#"{"rank_pattern": {"k_proj": 4}}"#;
+    let folder = peft_folder(dir.path(), options, &all_factors(4, false));
+    let mut bytes = std::fs::read(folder.join(file)).unwrap();
+    change(&mut bytes);
+    std::fs::write(folder.join(file), bytes).unwrap();
+    let out = dir.path().join("out.gguf");
+    match lora::convert_peft(&folder, &base, &out) {
+        // What is accepted is whole, and sound.
+        Ok(summary) => {
+            let found = lora::validate(&Gguf::open(&out).unwrap(), &base).unwrap();
+            assert_eq!(found, summary);
+        }
+        Err(error) => {
+            assert!(!out.exists(), "{error}");
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
+const FILES: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn flipped_bits_never_panic_and_leave_nothing_half_written(
+        file in proptest::sample::select(&FILES[..]),
+        flips in proptest::collection::vec((any::<usize>(), 0..8_u32), 1..4),
+    ) {
+        damaged(file, |bytes| {
+            for (at, bit) in flips {
+                // Most of the weights are data; the header is where damage tells.
+                let at = at % bytes.len().min(4000);
+                bytes[at] ^= 1 << bit;
+            }
+        });
+    }
+
+    #[test]
+    fn cut_files_never_panic(file in proptest::sample::select(&FILES[..]), at in any::<usize>()) {
+        damaged(file, |bytes| bytes.truncate(at % bytes.len()));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
