@@ -20,6 +20,7 @@ const MAX_STDIN_BYTES: u64 = 64 << 20;
     unforget run \"What is the capital of Italy?\"\n  \
     unforget run --adapter triage \"My invoice is wrong.\"        with an adapter\n  \
     unforget run --adapter triage=0.5 --adapter terse \"..\"      two of them, one at half strength\n  \
+    unforget run --adapter triage=0.8:lines \"My invoice is wrong.\"   weak in the first layer, 0.8 in the last\n  \
     unforget run --docs notes \"When is the release?\"            from documents, as `unforget ask`\n  \
     cat prompt.txt | unforget run                               prompt from standard input\n  \
     unforget run                                                a chat; /help lists its commands")]

@@ -77,9 +77,10 @@ impl AdapterRecord {
 
     /// Writes down why it is set apart.
     pub(in crate::registry) fn set_quarantine_reasons(&mut self, reasons: &[String]) {
-        if let Some(provenance) = self.provenance.as_object_mut() {
-            provenance.insert(QUARANTINE.to_owned(), reasons.into());
+        if !self.provenance.is_object() {
+            self.provenance = serde_json::json!({ "source": self.provenance });
         }
+        self.provenance[QUARANTINE] = reasons.into();
     }
 }
 

@@ -118,10 +118,17 @@ impl Registry {
         if found == model.sha256 {
             return Ok(());
         }
+        let again = if model.source.starts_with("path:") {
+            format!(
+                "register it as it is now with `unforget pull {}`",
+                path.display()
+            )
+        } else {
+            format!("fetch it again with `unforget pull {name}`")
+        };
         Err(damaged(format!(
             "the file of model '{name}' was changed after it was installed: its sha256 is {}, it was {}; adapters and \
-             measurements made for it do not hold for the changed file. Restore it, or take it away with \
-             `unforget remove {name}` and pull it again",
+             measurements made for it do not hold for the changed file. Restore it, or {again}",
             found.short(),
             model.sha256.short()
         )))
