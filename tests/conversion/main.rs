@@ -204,7 +204,14 @@ fn the_share_of_bytes_that_are_adapters_decides_on_merging() {
     let base = Gguf::open(&path).expect("the base");
     let model = Model::open(&path, ModelOptions::default()).expect("it loads");
     let share = |targets: fn(&str) -> bool, scale: f32| {
-        let (source, _) = peft::write(folder.path(), &tiny, &Recipe::plain(targets));
+        let (source, _) = peft::write(
+            folder.path(),
+            &tiny,
+            &Recipe {
+                rank: 8,
+                ..Recipe::plain(targets)
+            },
+        );
         let out = folder.path().join("adapter.gguf");
         lora::convert_peft(&source, &base, &out).expect("it converts");
         let mut stack = AdapterStack::base();
@@ -212,8 +219,8 @@ fn the_share_of_bytes_that_are_adapters_decides_on_merging() {
         stack.push(adapter, scale).expect("a stack");
         (stack.share_of_bytes(&model), stack.is_worth_merging(&model))
     };
-    // Rank 4 in F32 on a weight of 32 columns and 32 rows, in three layers.
-    let bytes = f64::from(3 * 4 * 4 * (32 + 32));
+    // Rank 8 in F32 on a weight of 32 columns and 32 rows, in three layers.
+    let bytes = f64::from(3 * 8 * 4 * (32 + 32));
     let expected = bytes / (bytes + model.size() as f64);
     let (found, worth) = share(|m| m.ends_with("q_proj"), 1.0);
     assert!(
