@@ -9,7 +9,7 @@ UNFORGET  := target/release/unforget
 # Where the tests and benches look for the models.
 export UNFORGET_TEST_HOME := $(TEST_HOME)
 
-.PHONY: help demo test check lint fmt audit bench install header build test-models
+.PHONY: help demo test check lint fmt audit bench fuzz install header build test-models
 
 help:
 	@echo "make demo     build, fetch the default models and show the main job"
@@ -17,6 +17,7 @@ help:
 	@echo "make check    the quick part of it: format, clippy and unit tests"
 	@echo "make lint     format, clippy, licences, duplicates and sources"
 	@echo "make bench    benchmarks, and the same against llama-cpp-python"
+	@echo "make fuzz     feed the file readers damaged files, FUZZ_SECONDS (60) for each target"
 	@echo "make install  the unforget command into cargo's bin folder"
 	@echo "make fmt      format the source"
 	@echo "make header   write ffi/include/unforget.h anew"
@@ -61,6 +62,15 @@ audit:
 bench: build test-models
 	cargo bench
 	@benches/peers/run
+
+# In a workspace of its own, built by the nightly compiler: llama.cpp is built once more for it.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@scripts/bootstrap fuzz
+	UNFORGET_FUZZ_CORPUS=$(CURDIR)/quant/fuzz/corpus cargo test --release --workspace --test fuzz_seeds
+	@set -e; cd quant; for target in gguf safetensors convert adapter; do \
+		cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1; \
+	done
 
 install:
 	@scripts/bootstrap build

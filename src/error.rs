@@ -39,6 +39,15 @@ pub enum Error {
         name: String,
     },
 
+    /// Something that cannot be removed, because something else needs it.
+    #[error("model '{name}' is the base of {}; remove them first with: unforget adapter remove NAME", .users.join(", "))]
+    InUse {
+        /// The model's name.
+        name: String,
+        /// The adapters that belong to it.
+        users: Vec<String>,
+    },
+
     /// There is nothing of the kind that is needed.
     #[error("no {what} is installed; {advice}")]
     NothingInstalled {
@@ -278,6 +287,7 @@ impl Error {
             | Self::Store(_)
             | Self::DiskFull { .. }
             | Self::Measurement { .. }
+            | Self::InUse { .. }
             | Self::Damaged { .. } => ErrorKind::Failed,
         }
     }

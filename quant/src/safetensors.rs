@@ -1,7 +1,7 @@
 //! Mapped safetensors files, as PEFT and sentence-transformers write them: names, types, shapes
 //! and values as `f32`. What the tensors are for is left to the converters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use ::safetensors::{Dtype, SafeTensors};
@@ -198,17 +198,21 @@ fn check_header(path: &Path, bytes: &[u8]) -> Result<usize> {
 }
 
 /// Compares the data that the header describes with those that are there, so that a cut file is
-/// reported as such. Anything else that is wrong with the header is left to the safetensors crate.
+/// reported as such, and refuses names that appear twice, of which a map would keep the last.
+/// Anything else that is wrong with the header is left to the safetensors crate.
 fn check_length(path: &Path, bytes: &[u8], data_start: usize) -> Result<()> {
-    #[derive(serde::Deserialize)]
-    struct Entry {
-        data_offsets: Option<(u64, u64)>,
-    }
     let header = bytes.get(8..data_start).unwrap_or_default();
-    let Ok(entries) = serde_json::from_slice::<BTreeMap<String, Entry>>(header) else {
+    let Ok(Entries(entries)) = serde_json::from_slice(header) else {
         return Ok(());
     };
-    let data = entries.values().filter_map(|e| e.data_offsets);
+    let mut names = HashSet::with_capacity(entries.len());
+    if let Some((twice, _)) = entries.iter().find(|(name, _)| !names.insert(name)) {
+        return Err(Error::invalid(
+            path,
+            format!("the header names tensor {twice} twice"),
+        ));
+    }
+    let data = entries.iter().filter_map(|(_, entry)| entry.data_offsets);
     let needed = data.map(|(_, end)| end).max().unwrap_or(0);
     let found = (bytes.len() - data_start) as u64;
     if needed > found {
@@ -219,4 +223,37 @@ fn check_length(path: &Path, bytes: &[u8], data_start: usize) -> Result<()> {
         });
     }
     Ok(())
+}
+
+#[derive(serde::Deserialize)]
+struct Entry {
+    data_offsets: Option<(u64, u64)>,
+}
+
+/// A JSON object with all its entries, also those of the same name.
+struct Entries(Vec<(String, Entry)>);
+
+impl<'de> serde::Deserialize<'de> for Entries {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> serde::de::Visitor<'de> for All {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("an object of tensors by name")
+            }
+
+            fn visit_map<M: serde::de::MapAccess<'de>>(
+                self,
+                mut map: M,
+            ) -> Result<Entries, M::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(All)
+    }
 }

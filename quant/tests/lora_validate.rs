@@ -78,14 +78,12 @@ fn other_files_are_refused_by_their_keys() {
     let error = judge(other, UP).unwrap_err();
     assert!(matches!(error, Error::BaseMismatch { .. }));
     assert!(error.to_string().contains("qwen2") && error.to_string().contains("llama"));
-    let mut infinite = metadata();
-    infinite.set("adapter.lora.alpha", f32::INFINITY);
-    assert!(
-        judge(infinite, UP)
-            .unwrap_err()
-            .to_string()
-            .contains("alpha is inf")
-    );
+    for alpha in [f32::INFINITY, f32::NAN, 1e30] {
+        let mut infinite = metadata();
+        infinite.set("adapter.lora.alpha", alpha);
+        let error = judge(infinite, UP).unwrap_err().to_string();
+        assert!(error.contains(&format!("alpha is {alpha}")), "{error}");
+    }
     let mut activated = metadata();
     activated.set("adapter.alora.invocation_tokens", 1_u32);
     assert!(
@@ -224,4 +222,43 @@ fn nan_is_found_in_every_storage_type() {
     }
     let integers = judge(GgmlType::I32, vec![0; 32 * 24 * 4]);
     assert!(integers.is_err());
+}
+
+/// llama.cpp takes alpha 0 for "use the scale as it is".
+#[test]
+fn alpha_0_leaves_the_scale_alone() {
+    let mut plain = metadata();
+    plain.set("adapter.lora.alpha", 0.0_f32);
+    assert_eq!(judge(plain.clone(), UP).unwrap().alpha, 0.0);
+    let dir = tempfile::tempdir().unwrap();
+    let file = adapter(dir.path(), plain, UP);
+    let delta = lora::delta(&file, "blk.0.ffn_up.weight").unwrap().unwrap();
+    assert_eq!(delta.scaling(), 1.0);
+}
+
+#[test]
+fn a_scaled_copy_has_each_delta_times_its_factor() {
+    let dir = tempfile::tempdir().unwrap();
+    let parts: Parts = &[
+        ("blk.0.ffn_up.weight.lora_a", &[16, 3]),
+        ("blk.0.ffn_up.weight.lora_b", &[3, 24]),
+        ("blk.1.attn_q.weight.lora_a", &[16, 2]),
+        ("blk.1.attn_q.weight.lora_b", &[2, 16]),
+    ];
+    let file = adapter(dir.path(), metadata(), parts);
+    let path = dir.path().join("scaled.gguf");
+    let factor = |place| match place {
+        lora::Place::Layer(1) => 0.25,
+        _ => 0.0,
+    };
+    lora::write_scaled(&file, factor, &path).unwrap();
+    let scaled = Gguf::open(&path).unwrap();
+    for (weight, factor) in [("blk.0.ffn_up.weight", 0.0), ("blk.1.attn_q.weight", 0.25)] {
+        let before = lora::delta(&file, weight).unwrap().unwrap();
+        let after = lora::delta(&scaled, weight).unwrap().unwrap();
+        assert_eq!(after.a, before.a);
+        assert!(after.b.iter().zip(&before.b).all(|(x, y)| *x == y * factor));
+    }
+    let overflow = lora::write_scaled(&file, |_| f32::INFINITY, &path).unwrap_err();
+    assert!(matches!(overflow, Error::NonFinite { .. }), "{overflow}");
 }

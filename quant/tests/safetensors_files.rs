@@ -127,6 +127,36 @@ fn offsets_that_overflow_are_refused() {
     ));
 }
 
+/// A file with this header and eight bytes of data.
+fn with_header(header: &str) -> Error {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.safetensors");
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend([0; 8]);
+    std::fs::write(&path, bytes).unwrap();
+    Safetensors::open(&path).unwrap_err()
+}
+
+#[test]
+fn tensors_that_share_a_name_or_their_data_are_refused() {
+    let tensor = |name: &str, from: u32, to: u32| {
+        let n = (to - from) / 4;
+        format!(r#""{name}":{{"dtype":"F32","shape":[{n}],"data_offsets":[{from},{to}]}}"#)
+    };
+    let both = |a: String, b: String| with_header(&format!("{{{a},{b}}}"));
+    let twice = both(tensor("a", 0, 4), tensor("a", 4, 8));
+    assert!(twice.to_string().contains("tensor a twice"), "{twice}");
+    let again = both(tensor("a", 0, 8), tensor("a", 0, 8));
+    assert!(again.to_string().contains("tensor a twice"), "{again}");
+    for (a, b) in [((0, 8), (0, 8)), ((0, 8), (4, 8)), ((0, 4), (0, 8))] {
+        let shared = both(tensor("a", a.0, a.1), tensor("b", b.0, b.1));
+        assert!(matches!(shared, Error::Invalid { .. }), "{shared}");
+    }
+    let gap = with_header(&format!("{{{}}}", tensor("a", 4, 8)));
+    assert!(matches!(gap, Error::Invalid { .. }), "{gap}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 

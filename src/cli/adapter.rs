@@ -1,14 +1,14 @@
-//! `unforget adapter`: import, list, inspect.
+//! `unforget adapter`: import, list, inspect, state, remove.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use serde::Serialize;
-use unforget::registry::{self, AdapterListing, AdapterRecord, Listing, Registry};
+use unforget::registry::{self, AdapterListing, AdapterRecord, AdapterState, Listing, Registry};
 use unforget::{Error, Result};
 
-use super::{Context, output, resolve};
+use super::{Context, layers, output, remove, resolve};
 
 /// Adapters
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,9 @@ use super::{Context, output, resolve};
     unforget adapter import ./my-lora --base smollm2 --name mine     a folder that PEFT saved\n  \
     unforget adapter import mine.gguf --base smollm2                 a GGUF LoRA\n  \
     unforget adapter list\n  \
-    unforget adapter inspect mine --json")]
+    unforget adapter inspect mine --json\n  \
+    unforget adapter state mine retired                              out of use, kept for its history\n  \
+    unforget adapter remove mine")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -30,6 +32,19 @@ enum Command {
     List,
     /// Show an adapter: base, rank, targets, scale, provenance
     Inspect(InspectArgs),
+    /// Set an adapter's state; certified is given by `unforget check` alone
+    State(StateArgs),
+    /// Remove an adapter and its file
+    Remove(InspectArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct StateArgs {
+    /// Name of an imported adapter
+    name: String,
+
+    /// quarantined or retired; without it the state is shown
+    state: Option<AdapterState>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -58,6 +73,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         Command::Import(args) => import(args, context),
         Command::List => list(context),
         Command::Inspect(args) => inspect(&args.name, context),
+        Command::State(args) => state(&args, context),
+        Command::Remove(args) => {
+            let registry = Registry::open(&context.home)?;
+            let removed = registry::remove_adapter(&registry, &context.home, &args.name)?;
+            remove::report(&removed, context)
+        }
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -80,6 +101,26 @@ fn import(args: ImportArgs, context: &Context) -> Result<()> {
             record.state
         )
     })
+}
+
+fn state(args: &StateArgs, context: &Context) -> Result<()> {
+    let registry = Registry::open(&context.home)?;
+    if let Some(state) = args.state {
+        registry.set_state(&args.name, state)?;
+    }
+    let record = registry.adapter(&args.name)?;
+    context.output.result(&record, |out| {
+        writeln!(out, "{} is {}", record.name, record.state)?;
+        print_reasons(out, &record)
+    })
+}
+
+/// Why an adapter was set apart, a line each.
+fn print_reasons(out: &mut dyn std::io::Write, record: &AdapterRecord) -> std::io::Result<()> {
+    record
+        .quarantine_reasons()
+        .into_iter()
+        .try_for_each(|reason| writeln!(out, "quarantined  {reason}"))
 }
 
 fn default_name(source: &Path) -> Result<String> {
@@ -129,7 +170,7 @@ pub fn print_adapters(
                 if *missing {
                     "file is gone".to_owned()
                 } else {
-                    String::new()
+                    adapter.quarantine_reasons().join("; ")
                 },
             ]
         })
@@ -181,7 +222,9 @@ fn inspect(name: &str, context: &Context) -> Result<()> {
             lora.targets.join(", "),
             lora.n_tensors
         )?;
-        writeln!(out, "provenance   {}", record.provenance)
+        print_reasons(out, record)?;
+        writeln!(out, "provenance   {}", record.provenance)?;
+        layers::print(out, file)
     })
 }
 

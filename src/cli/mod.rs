@@ -12,11 +12,13 @@ mod docs;
 mod doctor;
 mod inspect;
 mod interrupt;
+mod layers;
 mod list;
 mod options;
 mod output;
 mod progress;
 mod pull;
+mod remove;
 mod resolve;
 mod run;
 
@@ -75,8 +77,10 @@ enum Command {
     Ask(ask::Args),
     /// Add documents to a collection, list and search them
     Docs(docs::Args),
-    /// Import, list and inspect adapters
+    /// Import, list, inspect and remove adapters
     Adapter(adapter::Args),
+    /// Remove an installed model
+    Remove(remove::Args),
     /// Measure prefill and decode
     Bench(bench::Args),
     /// Check this machine, this build and the data folder
@@ -117,6 +121,7 @@ fn run(cli: Cli) -> unforget::Result<ExitCode> {
         Command::Ask(args) => ask::run(args, &context),
         Command::Docs(args) => docs::run(args, &context),
         Command::Adapter(args) => adapter::run(args, &context),
+        Command::Remove(args) => remove::run(&args, &context),
         Command::Bench(args) => bench::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
     }

@@ -39,8 +39,8 @@ fn open_model(args: &ModelArgs, registry: &Registry) -> Result<Model> {
             let sha256 = registry.sha256_of(&path)?;
             (path, None, sha256)
         }
-        Some(name) => installed(registry.model(name)?)?,
-        None => installed(default_model(registry, ModelKind::Base)?)?,
+        Some(name) => installed(registry.model(name)?, registry)?,
+        None => installed(default_model(registry, ModelKind::Base)?, registry)?,
     };
     Model::open(
         &path,
@@ -52,16 +52,11 @@ fn open_model(args: &ModelArgs, registry: &Registry) -> Result<Model> {
     )
 }
 
-fn installed(record: ModelRecord) -> Result<(PathBuf, Option<String>, ContentHash)> {
-    if !record.path.is_file() {
-        return Err(Error::Damaged {
-            reason: format!(
-                "the file of model '{0}' is gone; fetch it again with `unforget pull {0}`",
-                record.name
-            ),
-            path: record.path,
-        });
-    }
+fn installed(
+    record: ModelRecord,
+    registry: &Registry,
+) -> Result<(PathBuf, Option<String>, ContentHash)> {
+    registry.verify_model(&record)?;
     Ok((record.path, Some(record.name), record.sha256))
 }
 
@@ -220,7 +215,7 @@ fn check_trust(record: &registry::AdapterRecord, scale: f32, force: bool) -> Res
 
 /// Opens the embedder that is installed.
 pub fn open_embedder(registry: &Registry, options: &SessionOptions) -> Result<EngineEmbedder> {
-    let (path, name, sha256) = installed(default_model(registry, ModelKind::Embedder)?)?;
+    let (path, name, sha256) = installed(default_model(registry, ModelKind::Embedder)?, registry)?;
     let model = Model::open(
         &path,
         ModelOptions {

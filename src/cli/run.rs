@@ -20,6 +20,7 @@ const MAX_STDIN_BYTES: u64 = 64 << 20;
     unforget run \"What is the capital of Italy?\"\n  \
     unforget run --adapter triage \"My invoice is wrong.\"        with an adapter\n  \
     unforget run --adapter triage=0.5 --adapter terse \"..\"      two of them, one at half strength\n  \
+    unforget run --adapter triage=0.8:lines \"My invoice is wrong.\"   weak in the first layer, 0.8 in the last\n  \
     unforget run --docs notes \"When is the release?\"            from documents, as `unforget ask`\n  \
     cat prompt.txt | unforget run                               prompt from standard input\n  \
     unforget run                                                a chat; /help lists its commands")]
@@ -90,7 +91,19 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let mut session = Session::new(&resolved.model, &sizes)?;
     session.set_adapters(resolved.stack.clone())?;
     let outcome = stream(&mut session, &tokens, &options, context)?;
+    advise_merging(&resolved);
     finish(outcome, &resolved, context)
+}
+
+/// Says so where the adapters make up much of what is read for each token.
+pub fn advise_merging(resolved: &resolve::Resolved) {
+    let (stack, model) = (&resolved.stack, &resolved.model);
+    if stack.is_worth_merging(model) {
+        output::note(&format!(
+            "the adapters are {:.0} % of what is read for each token: merged into the base they would cost nothing",
+            100.0 * stack.share_of_bytes(model)
+        ));
+    }
 }
 
 fn render(model: &Model, system: Option<String>, prompt: String) -> Result<Vec<Token>> {

@@ -94,7 +94,11 @@ impl SessionPool {
         let mut session = match known {
             Some(at) => self.sessions.remove(at),
             None if self.sessions.len() < self.capacity => {
-                Session::new(&self.model, &self.options)?
+                match Session::new(&self.model, &self.options) {
+                    // Memory for one more cannot be had.
+                    Err(_) if !self.sessions.is_empty() => self.sessions.remove(0),
+                    made => made?,
+                }
             }
             None => self.sessions.remove(0),
         };

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde_json::json;
 use unforget_quant::ggml::GgmlType;
 use unforget_quant::gguf::Gguf;
-use unforget_quant::lora::{self, LoraSummary};
+use unforget_quant::lora;
 use unforget_quant::{Error as QuantError, bert};
 
 use super::home::Home;
@@ -27,7 +26,8 @@ pub fn convert_embedder(folder: &Path, out: &Path) -> Result<()> {
     Ok(bert::convert(folder, out, EMBEDDER_TYPE)?)
 }
 
-/// Imports a folder that PEFT saved, or a GGUF LoRA, as `name` for `base`. Its state is quarantined.
+/// Imports a folder that PEFT saved, or a GGUF LoRA, as `name` for `base`. Its state is quarantined, with the reasons
+/// where its numbers are suspicious ([`AdapterRecord::quarantine_reasons`]).
 ///
 /// Importing the same content again changes nothing; other content under a name in use is an error, so that no
 /// adapter is ever replaced behind its name.
@@ -43,6 +43,7 @@ pub fn import_adapter(
     name: &str,
 ) -> Result<AdapterRecord> {
     check_name("adapter name", name)?;
+    registry.verify_model(base)?;
     let base_file = Gguf::open(&base.path)?;
     home.create(&home.adapters())?;
     let draft = Draft(
@@ -61,6 +62,7 @@ pub fn import_adapter(
     };
     let summary = lora::validate(&Gguf::open(&draft.0)?, &base_file)?;
     let sha256 = ContentHash::of_file(&draft.0)?;
+    let findings = lora::stats(&Gguf::open(&draft.0)?, &base_file)?.findings();
     if let Some(existing) = registry
         .adapters()?
         .into_iter()
@@ -93,7 +95,10 @@ pub fn import_adapter(
         "peft_config": config,
         "lora": summary,
     });
-    let record = AdapterRecord::imported(name, sha256, base.sha256, path, provenance);
+    let mut record = AdapterRecord::imported(name, sha256, base.sha256, path, provenance);
+    if !findings.is_empty() {
+        record.set_quarantine_reasons(&findings);
+    }
     registry.add_adapter(&record)?;
     registry.adapter(name)
 }
@@ -118,49 +123,4 @@ fn peft_config(folder: &Path) -> Result<serde_json::Value> {
             reason: error.to_string(),
         })
     })
-}
-
-/// What is in an adapter's file.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AdapterFile {
-    /// Name of the base that it belongs to, where that is installed.
-    pub base: Option<String>,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// Rank, alpha, targets.
-    pub lora: LoraSummary,
-    /// What its delta is multiplied by at its recorded scale: `scale * alpha / rank`, for the largest rank.
-    pub effective_scale: f32,
-}
-
-/// Reads and checks an adapter's file against its base.
-///
-/// # Errors
-/// [`Error::UnknownName`] if the base is not installed, [`Error::Format`] if a file is not sound.
-pub fn inspect_adapter(registry: &Registry, record: &AdapterRecord) -> Result<AdapterFile> {
-    let base = registry
-        .models()?
-        .into_iter()
-        .find(|model| model.sha256 == record.base_sha256)
-        .ok_or_else(|| Error::UnknownName {
-            what: "base with sha256",
-            name: record.base_sha256.to_string(),
-            nearest: None,
-        })?;
-    let file = Gguf::open(&record.path)?;
-    let lora = lora::validate(&file, &Gguf::open(&base.path)?)?;
-    Ok(AdapterFile {
-        base: Some(base.name),
-        bytes: file.file_len(),
-        effective_scale: effective_scale(record.scale, &lora),
-        lora,
-    })
-}
-
-/// llama.cpp's rule: `scale * alpha / rank`, and the plain scale where alpha is 0.
-fn effective_scale(scale: f32, lora: &LoraSummary) -> f32 {
-    if lora.alpha == 0.0 {
-        return scale;
-    }
-    scale * lora.alpha / lora.rank_max.max(1) as f32
 }

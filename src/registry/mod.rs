@@ -7,7 +7,8 @@
 //! - [`Registry`] is the database of installed models, of adapters with their states, and of file hashes;
 //! - [`Listing`] is what `unforget list` prints.
 //!
-//! - [`import_adapter`] converts, checks and binds an adapter to its base.
+//! - [`import_adapter`] converts, checks and binds an adapter to its base;
+//! - [`remove_adapter`] and [`remove_model`] take them away.
 //!
 //! It leaves to others: reading GGUF (`unforget-quant`), measuring an adapter (`guard`, which then calls [`Registry::certify`]) and loading anything (`engine`).
 
@@ -17,16 +18,19 @@ mod disk;
 mod hasher;
 mod home;
 mod import;
+mod inspect;
 mod listing;
 mod name;
 mod pip_package;
 mod pull;
+mod remove;
 mod store;
 
 pub use adapter_state::AdapterState;
 pub use catalog::{Catalog, Entry, FileSpec, HubFile, ModelKind, PipMember, Source};
 pub use home::{HOME_VARIABLE, Home};
-pub use import::{AdapterFile, convert_embedder, import_adapter, inspect_adapter};
+pub use import::{convert_embedder, import_adapter};
+pub use inspect::{AdapterFile, inspect_adapter};
 pub use listing::{AdapterListing, Listing, ModelListing};
 pub use name::{MAX_NAME, check_name, nearest};
 pub use pip_package::PipPackage;
@@ -34,4 +38,5 @@ pub use pull::{
     DEFAULT_HUB, HubAccess, HubRequest, Installed, MAX_DOWNLOAD, Phase, PullProgress, PullRequest,
     PullSource, UrlRequest, pull,
 };
+pub use remove::{Removed, remove_adapter, remove_model};
 pub use store::{AdapterRecord, ModelRecord, Registry};

@@ -7,6 +7,7 @@ mod adapters;
 mod bad_files;
 mod documents;
 mod interrupt;
+mod lifecycle;
 mod offline;
 mod output;
 mod prompts;

@@ -10,6 +10,7 @@ mod disk_full;
 mod download;
 mod hub;
 mod pip;
+mod remove;
 mod server;
 mod store;
 mod support;

@@ -265,3 +265,80 @@ fn the_listing_names_bases_and_what_is_gone() {
     assert_eq!(json["adapters"][0]["state"], "quarantined");
     assert_eq!(json["adapters"][0]["missing"], true);
 }
+
+#[test]
+fn a_model_whose_file_changed_is_told_from_one_that_was_only_touched() {
+    let place = Place::new();
+    let registry = place.registry();
+    let path = place.folder.path().join("base.gguf");
+    let write = |content: &[u8], seconds: u64| {
+        std::fs::write(&path, content).unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        let time = SystemTime::now() - Duration::from_secs(3600 - seconds);
+        file.set_modified(time).unwrap();
+    };
+    write(b"base", 0);
+    let record = ModelRecord {
+        path: path.clone(),
+        ..model("m")
+    };
+    registry.add_model(&record).unwrap();
+    registry.verify_model(&record).unwrap();
+    write(b"base", 60);
+    registry.verify_model(&record).unwrap();
+    write(b"cave", 120);
+    let error = registry.verify_model(&record).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }));
+    let text = error.to_string();
+    for part in [
+        "'m'",
+        "changed",
+        &ContentHash::of(b"base").short(),
+        &ContentHash::of(b"cave").short(),
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    let gone = registry.verify_model(&record).unwrap_err().to_string();
+    assert!(gone.contains("is gone"), "{gone}");
+}
+
+#[test]
+fn reasons_for_quarantine_stay_with_the_adapter() {
+    let place = Place::new();
+    let registry = place.registry();
+    registry.add_adapter(&adapter("a", b"1")).unwrap();
+    assert!(
+        registry
+            .adapter("a")
+            .unwrap()
+            .quarantine_reasons()
+            .is_empty()
+    );
+    registry.certify("a", 1.0).unwrap();
+    registry
+        .quarantine("a", &["it looks odd".to_owned()])
+        .unwrap();
+    let stored = registry.adapter("a").unwrap();
+    assert_eq!(stored.state, AdapterState::Quarantined);
+    assert_eq!(stored.quarantine_reasons(), ["it looks odd"]);
+    assert_eq!(stored.provenance["source"], "peft", "the rest is kept");
+    assert!(registry.quarantine("b", &[]).is_err());
+}
+
+#[test]
+fn nobody_is_certified_by_hand() {
+    let place = Place::new();
+    let registry = place.registry();
+    registry.add_adapter(&adapter("a", b"1")).unwrap();
+    let refused = registry
+        .set_state("a", AdapterState::Certified)
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("unforget check a"),
+        "{refused}"
+    );
+    registry.certify("a", 0.5).unwrap();
+    registry.set_state("a", AdapterState::Certified).unwrap();
+    assert_eq!(registry.adapter("a").unwrap().scale, 0.5);
+}

@@ -46,6 +46,13 @@ class Terminal:
             sys.exit(f"the program ended before {what}:\n{self.screen}")
         self.screen += data.decode(errors="replace")
 
+    def number_between(self, before, after):
+        """Waits for a number between two texts."""
+        self.expect(before)
+        while after not in self.screen:
+            self.read(time.monotonic() + TIMEOUT_S, repr(after))
+        return int(self.screen.split(after, 1)[0])
+
     def expect_anything(self):
         """Waits until an answer has begun."""
         while len(self.screen.strip()) < 8:
@@ -94,6 +101,14 @@ terminal.expect("triage-gentle at scale 1")
 line("Triage this support ticket: Urgent: Ion has been unreachable since Friday.")
 terminal.expect('"queue"')
 terminal.expect("answered")
+line("/adapter none")
+terminal.expect("the base alone")
+line("/adapter triage-gentle")
+terminal.expect("triage-gentle at scale 1")
+line("Thank you.")
+cached = terminal.number_between("prompt tokens, ", " cached")
+if cached == 0:
+    sys.exit("going back to the adapter found nothing of what it had computed")
 line("/scale triage-gentle 0")
 terminal.expect("triage-gentle at scale 0")
 line("/clear")

@@ -1,6 +1,6 @@
 //! What llama.cpp asserts about a well-formed GGUF. A failed `GGML_ASSERT` aborts the process, so
 //! those that metadata or a tensor's type can reach are asked here first: for every architecture
-//! while hyperparameters and vocabulary are loaded, and for `llama` and `bert` also in the graph.
+//! while hyperparameters and vocabulary are loaded, and for those in [`KNOWN`] also in the graph.
 //! The graphs of other architectures have assertions of their own, which are not covered. What
 //! llama.cpp merely throws on (a missing key, a shape that does not fit) is left to it.
 //!
@@ -16,6 +16,8 @@ use super::value::Value;
 use crate::ggml::GgmlType;
 use crate::{Error, Result};
 
+/// Architectures whose graphs are covered.
+const KNOWN: &[&str] = &["llama", "qwen2", "qwen3", "gemma3", "bert"];
 /// `LLAMA_MAX_LAYERS`.
 const MAX_LAYERS: u64 = 512;
 /// `LLAMA_MAX_EXPERTS`.
@@ -145,7 +147,7 @@ impl Model<'_> {
                 ));
             }
         }
-        if !matches!(self.architecture, "llama" | "bert") {
+        if !KNOWN.contains(&self.architecture) {
             return Ok(());
         }
         let (Some(embd), Some(&n)) = (self.number("embedding_length"), heads.first()) else {
@@ -157,8 +159,19 @@ impl Model<'_> {
         if k != v {
             return Err(format!("heads of {k} keys and {v} values are not alike"));
         }
-        if self.architecture == "llama" && !k.is_multiple_of(2) {
-            return Err(format!("heads of {k} values cannot be rotated in pairs"));
+        if self.architecture == "bert" {
+            return Ok(());
+        }
+        let rotated = self.number("rope.dimension_count").unwrap_or(k);
+        if !rotated.is_multiple_of(2) || rotated > k {
+            return Err(format!(
+                "{rotated} values of heads of {k} cannot be rotated in pairs"
+            ));
+        }
+        if rotated != k && self.architecture != "gemma3" {
+            return Err(format!(
+                "{rotated} values of heads of {k} are rotated, not all"
+            ));
         }
         Ok(())
     }
@@ -246,10 +259,8 @@ fn special_tokens(metadata: &Metadata) -> Check {
 /// Types that ggml's CPU operators assert: norms, biases, rotation factors and the token types of
 /// BERT are F32 factors and summands, and a weight is something that multiplies.
 fn tensor_types(structure: &Structure) -> Check {
-    let known = matches!(
-        structure.metadata.str("general.architecture"),
-        Some("llama" | "bert")
-    );
+    let architecture = structure.metadata.str("general.architecture");
+    let known = architecture.is_some_and(|name| KNOWN.contains(&name));
     for tensor in &structure.tensors {
         let (name, ty) = (tensor.name.as_str(), tensor.ty);
         let named = name.ends_with("_norm.weight") || name.ends_with(".bias");
@@ -309,6 +320,39 @@ mod tests {
             ("tokenizer.ggml.tokens", strings(&["a", "b", ""])),
         ])
         .unwrap();
+    }
+
+    #[test]
+    fn heads_of_every_known_architecture_are_checked() {
+        for architecture in ["llama", "qwen2", "qwen3", "gemma3"] {
+            let of = |k: u32, v: u32, rotated: u32| {
+                let key = |name: &str| format!("{architecture}.{name}");
+                let number = |name: &str, value: u32| (key(name), Value::from(value));
+                let mut metadata = Metadata::new();
+                metadata.set("general.architecture", architecture);
+                for (key, value) in [
+                    number("embedding_length", 64),
+                    number("attention.head_count", 4),
+                    number("attention.key_length", k),
+                    number("attention.value_length", v),
+                    number("rope.dimension_count", rotated),
+                ] {
+                    metadata.set(key, value);
+                }
+                let structure = Structure {
+                    version: 3,
+                    alignment: 32,
+                    metadata,
+                    tensors: Vec::new(),
+                };
+                check(Path::new("model.gguf"), &structure)
+            };
+            of(16, 16, 16).unwrap();
+            assert!(of(16, 8, 16).is_err(), "{architecture}: unlike heads");
+            assert!(of(15, 15, 15).is_err(), "{architecture}: odd heads");
+            assert!(of(16, 16, 18).is_err(), "{architecture}: beyond the head");
+            assert_eq!(of(16, 16, 8).is_ok(), architecture == "gemma3");
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod names;
 mod pairs;
 mod permute;
 mod scaled;
+mod spectrum;
+mod stats;
 mod validate;
 mod weights;
 
@@ -24,6 +26,7 @@ use serde::Serialize;
 pub use convert::convert_peft;
 pub use delta::{Delta, delta};
 pub use scaled::{Place, write_scaled};
+pub use stats::{AdapterStats, LayerStats, WeightStats, stats};
 pub use validate::validate;
 
 /// The largest rank accepted. Published adapters stay below 512, and a rank above the width of the

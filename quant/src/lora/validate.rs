@@ -9,6 +9,9 @@ use crate::gguf::{Gguf, TensorInfo};
 use crate::safetensors::check_finite;
 use crate::{Error, Result};
 
+/// The largest alpha, as for PEFT's: times a scale it must stay a number.
+const MAX_ALPHA: f32 = 1e6;
+
 /// Checks `adapter` against `base` and says what it is. Reads all of the adapter's data.
 ///
 /// # Errors
@@ -42,8 +45,10 @@ pub fn validate(adapter: &Gguf, base: &Gguf) -> Result<LoraSummary> {
         )));
     }
     let alpha = metadata.f32("adapter.lora.alpha").unwrap_or(0.0);
-    if !alpha.is_finite() {
-        return Err(refuse(format!("adapter.lora.alpha is {alpha}")));
+    if !alpha.is_finite() || alpha.abs() > MAX_ALPHA {
+        return Err(refuse(format!(
+            "adapter.lora.alpha is {alpha}, not within {MAX_ALPHA}"
+        )));
     }
     let pairs = pairs(adapter)?;
     for (target, pair) in &pairs {

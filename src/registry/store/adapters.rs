@@ -14,6 +14,9 @@ use crate::{Error, Result};
 const COLUMNS: &str =
     "name, sha256, base_sha256, path, state, scale, provenance, added_at, state_changed_at";
 
+/// Key of the provenance under which reasons for suspicion stand.
+const QUARANTINE: &str = "quarantine";
+
 /// An imported adapter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AdapterRecord {
@@ -59,6 +62,25 @@ impl AdapterRecord {
             added_at: now,
             state_changed_at: now,
         }
+    }
+
+    /// Why it was set apart, where there was a reason beyond not having been measured yet.
+    #[must_use]
+    pub fn quarantine_reasons(&self) -> Vec<&str> {
+        let reasons = self.provenance[QUARANTINE].as_array();
+        reasons
+            .into_iter()
+            .flatten()
+            .filter_map(serde_json::Value::as_str)
+            .collect()
+    }
+
+    /// Writes down why it is set apart.
+    pub(in crate::registry) fn set_quarantine_reasons(&mut self, reasons: &[String]) {
+        if !self.provenance.is_object() {
+            self.provenance = serde_json::json!({ "source": self.provenance });
+        }
+        self.provenance[QUARANTINE] = reasons.into();
     }
 }
 
@@ -129,12 +151,50 @@ impl Registry {
         })
     }
 
-    /// Changes the state of an adapter, and keeps its scale.
+    /// Changes the state of an adapter, and keeps its scale. Trust is not given here: only [`Registry::certify`] does.
     ///
     /// # Errors
-    /// [`Error::UnknownName`]; [`Error::InvalidArgument`] for a change that [`AdapterState::may_become`] forbids.
+    /// [`Error::UnknownName`]; [`Error::InvalidArgument`] for a change that [`AdapterState::may_become`] forbids, and for
+    /// certified where it is not certified already.
     pub fn set_state(&self, name: &str, state: AdapterState) -> Result<()> {
+        if state == AdapterState::Certified && self.adapter(name)?.state != state {
+            return Err(Error::InvalidArgument {
+                what: "state",
+                value: state.to_string(),
+                expected: format!(
+                    "quarantined or retired: an adapter is certified by measuring alone, with `unforget check {name}`"
+                ),
+            });
+        }
         self.change_state(name, state, None)
+    }
+
+    /// Sets an adapter apart, with the reasons, which stay with it and are listed.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`], [`Error::Store`].
+    pub fn quarantine(&self, name: &str, reasons: &[String]) -> Result<()> {
+        self.change_state(name, AdapterState::Quarantined, None)?;
+        self.change(|| {
+            let mut adapter = self.adapter(name)?;
+            adapter.set_quarantine_reasons(reasons);
+            self.run(|connection| {
+                connection.execute(
+                    "UPDATE adapters SET provenance = ?2 WHERE name = ?1",
+                    params![name, adapter.provenance.to_string()],
+                )
+            })?;
+            Ok(())
+        })
+    }
+
+    /// Takes the row of an adapter away. Its file is the caller's to remove.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(in crate::registry) fn forget_adapter(&self, name: &str) -> Result<()> {
+        self.run(|connection| connection.execute("DELETE FROM adapters WHERE name = ?1", [name]))?;
+        Ok(())
     }
 
     /// Records that the guard passed an adapter at scales up to `scale`.

@@ -98,6 +98,58 @@ impl Registry {
         Ok(())
     }
 
+    /// Fails unless the file of a model is there and is the one that was installed. Size and time of the last change
+    /// tell; where they differ, the content is hashed again.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] saying what changed, [`Error::Io`].
+    pub fn verify_model(&self, model: &ModelRecord) -> Result<()> {
+        let ModelRecord { name, path, .. } = model;
+        let damaged = |reason: String| Error::Damaged {
+            path: path.clone(),
+            reason,
+        };
+        if !path.is_file() {
+            return Err(damaged(format!(
+                "the file of model '{name}' is gone; fetch it again with `unforget pull {name}`"
+            )));
+        }
+        let found = self.sha256_of(path)?;
+        if found == model.sha256 {
+            return Ok(());
+        }
+        let again = if model.source.starts_with("path:") {
+            format!(
+                "register it as it is now with `unforget pull {}`",
+                path.display()
+            )
+        } else {
+            format!("fetch it again with `unforget pull {name}`")
+        };
+        Err(damaged(format!(
+            "the file of model '{name}' was changed after it was installed: its sha256 is {}, it was {}; adapters and \
+             measurements made for it do not hold for the changed file. Restore it, or {again}",
+            found.short(),
+            model.sha256.short()
+        )))
+    }
+
+    /// Takes the row of a model away, unless `keep` objects, with no other writer in between. Its file is the caller's
+    /// to remove.
+    pub(in crate::registry) fn forget_model(
+        &self,
+        name: &str,
+        keep: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        self.change(|| {
+            keep()?;
+            self.run(|connection| {
+                connection.execute("DELETE FROM models WHERE name = ?1", [name])
+            })?;
+            Ok(())
+        })
+    }
+
     /// The models that were pulled from a source, by name.
     pub(in crate::registry) fn models_from(&self, source: &str) -> Result<Vec<ModelRecord>> {
         self.run(|connection| {

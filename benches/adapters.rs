@@ -1,0 +1,132 @@
+//! What do adapters cost? Decode with rank 8 on all linear layers and on q and v alone against the base, the first token
+//! after a swap between loaded stacks, and loading. `UNFORGET_TEST_HOME` names the data folder.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use unforget::engine::{
+    Adapter, AdapterStack, BenchTest, CancelToken, Model, PoolLimits, Session, SessionOptions,
+    SessionPool, Token, bench,
+};
+use unforget_quant::gguf::{Gguf, Writer};
+use unforget_quant::lora;
+
+const ANSWER: usize = 32;
+const PROMPT: usize = 64;
+
+fn convert(model: &Model, name: &str, folder: &Path) -> PathBuf {
+    let out = folder.join(format!("{name}.gguf"));
+    let base = Gguf::open(model.path()).expect("the base");
+    let source = common::repository().join("models/adapters").join(name);
+    lora::convert_peft(&source, &base, &out).expect("it converts");
+    out
+}
+
+/// The adapter with the factors of the q and v projections alone.
+fn only_q_and_v(adapter: &Path, out: &Path) {
+    let file = Gguf::open(adapter).expect("the adapter");
+    let mut writer = Writer::new(file.metadata().clone());
+    let is_kept = |name: &str| name.contains(".attn_q.") || name.contains(".attn_v.");
+    for tensor in file.tensors().iter().filter(|tensor| is_kept(&tensor.name)) {
+        writer.tensor(
+            &tensor.name,
+            &tensor.shape,
+            tensor.ty,
+            file.tensor_bytes(tensor),
+        );
+    }
+    writer.write(out).expect("it is written");
+}
+
+fn stack(model: &Model, path: &Path) -> AdapterStack {
+    let mut stack = AdapterStack::base();
+    let adapter = Adapter::load(model, path, "adapter").expect("it loads");
+    stack.push(adapter, 1.0).expect("one adapter");
+    stack
+}
+
+fn decode(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = common::base();
+    let all = convert(&model, "triage-gentle", folder.path());
+    let q_and_v = folder.path().join("qv.gguf");
+    only_q_and_v(&all, &q_and_v);
+    let mut group = criterion.benchmark_group("decode");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(ANSWER as u64));
+    for (name, stack) in [
+        ("base", AdapterStack::base()),
+        ("rank8-all-linear", stack(&model, &all)),
+        ("rank8-q-and-v", stack(&model, &q_and_v)),
+    ] {
+        group.bench_function(name, |bencher| {
+            // `bench` measures by itself, without making the context: criterion takes its time.
+            bencher.iter_custom(|n| {
+                let repetitions = usize::try_from(n).unwrap_or(usize::MAX);
+                let options = SessionOptions::default();
+                let (test, cancel) = (BenchTest::Generate(ANSWER), CancelToken::default());
+                let result = bench(&model, &stack, test, repetitions, &options, &cancel);
+                std::time::Duration::from_nanos(result.expect("it runs").samples_ns.iter().sum())
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Computes the last token of the prompt; the rest is cached.
+fn first_token(session: &mut Session, prompt: &[Token]) {
+    session
+        .prefill(prompt, &CancelToken::default())
+        .expect("it computes");
+}
+
+fn swap(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = common::base();
+    let paths =
+        ["triage-gentle", "triage-careless"].map(|name| convert(&model, name, folder.path()));
+    let stacks = paths.each_ref().map(|path| stack(&model, path));
+    let prompt: Vec<_> = (0..PROMPT)
+        .map(|i| Token(i32::try_from(i).unwrap_or(0) + 100))
+        .collect();
+    let options = SessionOptions {
+        n_ctx: Some(512),
+        ..SessionOptions::default()
+    };
+    let mut group = criterion.benchmark_group("swap");
+    group.sample_size(20);
+    let mut pool =
+        SessionPool::new(&model, options.clone(), PoolLimits::default()).expect("a pool");
+    group.bench_function("first-token/pool", |bencher| {
+        let mut turn = 0;
+        bencher.iter(|| {
+            turn += 1;
+            first_token(pool.session(&stacks[turn % 2]).expect("a session"), &prompt);
+        });
+    });
+    // Without the pool: one context whose adapters change, which loses what was computed.
+    let mut session = Session::new(&model, &options).expect("a session");
+    group.bench_function("first-token/one-context-one-token-prompt", |bencher| {
+        let mut turn = 0;
+        bencher.iter(|| {
+            turn += 1;
+            session
+                .set_adapters(stacks[turn % 2].clone())
+                .expect("it is set");
+            first_token(&mut session, &prompt[..1]);
+        });
+    });
+    group.bench_function("no-swap/one-token", |bencher| {
+        bencher.iter(|| first_token(&mut session, &prompt[..1]));
+    });
+    group.bench_function("load", |bencher| {
+        bencher.iter(|| Adapter::load(&model, &paths[0], "adapter").expect("it loads"));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, decode, swap);
+criterion_main!(benches);

@@ -1,0 +1,4 @@
+//! Safetensors files: reading must not panic, and what was accepted must be readable.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| unforget_quant_fuzz::safetensors(data));
