@@ -1,4 +1,4 @@
-//! `unforget adapter`: import, list, inspect.
+//! `unforget adapter`: import, list, inspect; merge is in `adapter_merge`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use unforget::registry::{self, AdapterListing, AdapterRecord, Listing, Registry};
 use unforget::{Error, Result};
 
-use super::{Context, output, resolve};
+use super::{Context, adapter_merge, output, resolve};
 
 /// Adapters
 #[derive(Debug, clap::Args)]
@@ -30,6 +30,8 @@ enum Command {
     List,
     /// Show an adapter: base, rank, targets, scale, provenance
     Inspect(InspectArgs),
+    /// Make a new model in which adapters are part of the weights
+    Merge(adapter_merge::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -58,6 +60,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         Command::Import(args) => import(args, context),
         Command::List => list(context),
         Command::Inspect(args) => inspect(&args.name, context),
+        Command::Merge(args) => adapter_merge::run(&args, context),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@
 //! (names to things), `output` (stdout and JSON), `progress` (stderr) and `interrupt` (Ctrl-C).
 
 mod adapter;
+mod adapter_merge;
 mod answer;
 mod ask;
 mod bench;
@@ -17,6 +18,7 @@ mod options;
 mod output;
 mod progress;
 mod pull;
+mod quantize;
 mod resolve;
 mod run;
 
@@ -75,8 +77,10 @@ enum Command {
     Ask(ask::Args),
     /// Add documents to a collection, list and search them
     Docs(docs::Args),
-    /// Import, list and inspect adapters
+    /// Import, list, inspect and merge adapters
     Adapter(adapter::Args),
+    /// Store a model in another type: fewer bits, less memory
+    Quantize(quantize::Args),
     /// Measure prefill and decode
     Bench(bench::Args),
     /// Check this machine, this build and the data folder
@@ -117,6 +121,7 @@ fn run(cli: Cli) -> unforget::Result<ExitCode> {
         Command::Ask(args) => ask::run(args, &context),
         Command::Docs(args) => docs::run(args, &context),
         Command::Adapter(args) => adapter::run(args, &context),
+        Command::Quantize(args) => quantize::run(args, &context),
         Command::Bench(args) => bench::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
     }
