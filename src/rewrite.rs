@@ -112,7 +112,12 @@ pub fn merge_adapters(
     let base = Gguf::open(base)?;
     let files = adapters
         .iter()
-        .map(|adapter| Ok((Gguf::open(adapter.path)?, ContentHash::of_file(adapter.path)?)))
+        .map(|adapter| {
+            Ok((
+                Gguf::open(adapter.path)?,
+                ContentHash::of_file(adapter.path)?,
+            ))
+        })
         .collect::<Result<Vec<_>>>()?;
     let sources: Vec<_> = files
         .iter()

@@ -45,7 +45,9 @@ impl Imatrix {
             columns.insert(name.to_owned(), weights);
         }
         if columns.is_empty() {
-            return Err(invalid("it holds no tensor that ends in .in_sum2".to_owned()));
+            return Err(invalid(
+                "it holds no tensor that ends in .in_sum2".to_owned(),
+            ));
         }
         Ok(Self { columns })
     }

@@ -156,7 +156,8 @@ pub fn rewrite(job: &Job, out: &Path, options: &Options) -> Result<Report> {
 }
 
 fn not_the_source(source: &Path, out: &Path) -> Result<()> {
-    let same = |a: &Path, b: &Path| Some(fs_err::canonicalize(a).ok()? == fs_err::canonicalize(b).ok()?);
+    let same =
+        |a: &Path, b: &Path| Some(fs_err::canonicalize(a).ok()? == fs_err::canonicalize(b).ok()?);
     if source == out || same(source, out) == Some(true) {
         return Err(Error::invalid(
             out,
@@ -226,7 +227,12 @@ impl<'a> Pass<'a> {
             }
             self.work();
         });
-        match self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        match self
+            .failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             Some(error) => Err(error),
             None => Ok(()),
         }
@@ -275,7 +281,12 @@ impl<'a> Pass<'a> {
         let row_bytes = row_bytes(tensor, tensor.ty);
         let (from, to) = (row * row_bytes, (row + n_rows) * row_bytes);
         let range = from as usize..to as usize;
-        let source = self.job.source.tensor_bytes(tensor).get(range).unwrap_or_default();
+        let source = self
+            .job
+            .source
+            .tensor_bytes(tensor)
+            .get(range)
+            .unwrap_or_default();
         if step.copied {
             self.part.write(index, from, source)?;
         } else {
@@ -324,15 +335,15 @@ impl<'a> Pass<'a> {
             .job
             .imatrix
             .and_then(|imatrix| imatrix.of(tensor, matrix));
-        ggml::quantize_into(ty, values, n_per_row, importance, blocks).map_err(|cause| {
-            match cause {
+        ggml::quantize_into(ty, values, n_per_row, importance, blocks).map_err(
+            |cause| match cause {
                 Error::Convert { ty, reason } => Error::Convert {
                     ty,
                     reason: format!("tensor {}: {reason}", tensor.name),
                 },
                 other => other,
-            }
-        })
+            },
+        )
     }
 }
 

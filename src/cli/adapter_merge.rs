@@ -33,7 +33,12 @@ pub struct Args {
     base: Option<String>,
 
     /// What to store the weights as: `same`, or a type of `unforget quantize`
-    #[arg(long = "type", default_value = "same", env = "UNFORGET_TYPE", value_name = "TYPE")]
+    #[arg(
+        long = "type",
+        default_value = "same",
+        env = "UNFORGET_TYPE",
+        value_name = "TYPE"
+    )]
     file_type: String,
 
     /// How several deltas become one
@@ -41,7 +46,12 @@ pub struct Args {
     method: Method,
 
     /// Share of each delta that ties and dare keep
-    #[arg(long, default_value_t = 0.2, env = "UNFORGET_DENSITY", value_name = "D")]
+    #[arg(
+        long,
+        default_value_t = 0.2,
+        env = "UNFORGET_DENSITY",
+        value_name = "D"
+    )]
     density: f32,
 
     /// Seed of dare

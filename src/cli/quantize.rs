@@ -86,7 +86,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     for fallback in &done.fallbacks {
         tracing::info!(
             "{}: rows of {} do not fit {}, stored as {}",
-            fallback.tensor, fallback.n_per_row, fallback.wanted, fallback.got
+            fallback.tensor,
+            fallback.n_per_row,
+            fallback.wanted,
+            fallback.got
         );
     }
     // The place where the measured divergence from the source is to be printed, for `done.requantized`.

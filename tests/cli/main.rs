@@ -10,4 +10,5 @@ mod interrupt;
 mod offline;
 mod output;
 mod prompts;
+mod rewriting;
 mod scratch;

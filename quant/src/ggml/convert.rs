@@ -157,7 +157,10 @@ pub fn quantize_into(
     match ty {
         GgmlType::F32 => encode(values, blocks.bytes_mut(), f32::to_le_bytes),
         GgmlType::F16 => {
-            if let Some(value) = values.iter().find(|v| half::f16::from_f32(**v).is_infinite()) {
+            if let Some(value) = values
+                .iter()
+                .find(|v| half::f16::from_f32(**v).is_infinite())
+            {
                 return Err(refuse(
                     ty,
                     format!("{value} is beyond its largest number, 65504; use F32 or BF16"),

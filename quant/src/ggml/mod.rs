@@ -4,6 +4,8 @@
 mod blocks;
 mod convert;
 mod kind;
+#[cfg(test)]
+mod reference;
 
 pub use blocks::Blocks;
 pub use convert::{

@@ -145,8 +145,15 @@ impl<'a> Writer<'a> {
         let (header, sizes, alignment) = self
             .header()
             .map_err(|why| Error::invalid(path, format!("cannot be written: {why}")))?;
-        if self.tensors.iter().any(|t| !matches!(t.source, Source::Later)) {
-            return Err(Error::invalid(path, "cannot be written: bytes given too early"));
+        if self
+            .tensors
+            .iter()
+            .any(|t| !matches!(t.source, Source::Later))
+        {
+            return Err(Error::invalid(
+                path,
+                "cannot be written: bytes given too early",
+            ));
         }
         let folder = folder_of(path);
         let mut file = part_file(path, &folder).map_err(name_path(path))?;

@@ -69,7 +69,11 @@ fn drop_and_rescale(delta: &mut [f32], key: u64, first: usize, density: f32) {
     for (i, d) in delta.iter_mut().enumerate() {
         // 24 bits: every value of the fraction is exact in `f32`.
         let fraction = (mix(key.wrapping_add((first + i) as u64)) >> 40) as f32 / (1 << 24) as f32;
-        *d = if fraction < density { *d / density } else { 0.0 };
+        *d = if fraction < density {
+            *d / density
+        } else {
+            0.0
+        };
     }
 }
 

@@ -26,7 +26,11 @@ pub(super) struct Factors<'a> {
 
 /// What `source` adds to each weight that it adapts.
 pub(super) fn of<'a>(source: &'a Source, number: u64) -> Result<Vec<Factors<'a>>> {
-    let alpha = source.adapter.metadata().f32("adapter.lora.alpha").unwrap_or(0.0);
+    let alpha = source
+        .adapter
+        .metadata()
+        .f32("adapter.lora.alpha")
+        .unwrap_or(0.0);
     let pairs = crate::lora::pairs(source.adapter)?;
     Ok(pairs
         .into_iter()

@@ -156,7 +156,10 @@ impl<'a> Deltas<'a> {
                 continue;
             }
             for factors in factors::of(source, number as u64)? {
-                targets.entry(factors.target().to_owned()).or_default().push(factors);
+                targets
+                    .entry(factors.target().to_owned())
+                    .or_default()
+                    .push(factors);
             }
         }
         if let Method::Ties { density } = request.method {

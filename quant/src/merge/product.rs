@@ -46,7 +46,9 @@ mod tests {
             add_product(&mut out, &a, &b, 0.5, n_in);
             for row in 0..3 {
                 for col in 0..n_in {
-                    let sum: f32 = (0..rank).map(|r| b[row * rank + r] * a[r * n_in + col]).sum();
+                    let sum: f32 = (0..rank)
+                        .map(|r| b[row * rank + r] * a[r * n_in + col])
+                        .sum();
                     assert_eq!(out[row * n_in + col], 1.0 + 0.5 * sum, "rank {rank}");
                 }
             }

@@ -78,10 +78,7 @@ fn kept_of(n: usize, density: Density) -> usize {
 
 /// The `kept`-th largest magnitude of what `pass` counts; it is called once a digit. Magnitudes of
 /// floats are ordered as their bits are.
-fn threshold(
-    kept: usize,
-    mut pass: impl FnMut(&mut dyn FnMut(f32)) -> Result<()>,
-) -> Result<f32> {
+fn threshold(kept: usize, mut pass: impl FnMut(&mut dyn FnMut(f32)) -> Result<()>) -> Result<f32> {
     let (mut prefix, mut left) = (0_u32, kept);
     for (shift, bits) in DIGITS {
         let mut counts = vec![0_usize; 1 << bits];

@@ -25,7 +25,11 @@ pub fn plan(source: &Gguf, file_type: FileType, pure: bool, has_imatrix: bool) -
         shape: Shape::of(source),
         file_type,
         has_imatrix,
-        n_attn_v: source.tensors().iter().filter(|t| Role::of(&t.name).is_values()).count(),
+        n_attn_v: source
+            .tensors()
+            .iter()
+            .filter(|t| Role::of(&t.name).is_values())
+            .count(),
         i_attn_v: 0,
         i_down: 0,
         i_gate: 0,
@@ -43,7 +47,11 @@ pub fn plan(source: &Gguf, file_type: FileType, pure: bool, has_imatrix: bool) -
             continue;
         }
         let base = file_type.base();
-        let wanted = if pure || !base.is_quantized() { base } else { choice.of(tensor) };
+        let wanted = if pure || !base.is_quantized() {
+            base
+        } else {
+            choice.of(tensor)
+        };
         let got = fallback(wanted, tensor.n_per_row());
         if let Some(slot) = plan.types.get_mut(at) {
             *slot = got;
@@ -155,7 +163,11 @@ impl Choice {
         }
         if self.file_type == F::MXFP4_MOE {
             let is_expert = tensor.shape.get(2).is_some_and(|&n| n > 1);
-            return if is_expert { GgmlType::MXFP4 } else { GgmlType::Q8_0 };
+            return if is_expert {
+                GgmlType::MXFP4
+            } else {
+                GgmlType::Q8_0
+            };
         }
         if role == Role::Embedding {
             return self.embedding(base);
@@ -226,7 +238,11 @@ impl Choice {
     fn two_bits(&mut self, role: Role, base: GgmlType) -> GgmlType {
         use FileType as F;
         let upper = matches!(self.file_type, F::IQ2_S | F::IQ2_M);
-        let spared = if upper { GgmlType::IQ3_S } else { GgmlType::Q2_K };
+        let spared = if upper {
+            GgmlType::IQ3_S
+        } else {
+            GgmlType::Q2_K
+        };
         match role {
             role if role.is_values() => {
                 self.i_attn_v += 1;
@@ -271,7 +287,11 @@ impl Choice {
         if self.shape.is_70b && matches!(ty, T::Q3_K | T::Q4_K) {
             ty = T::Q5_K;
         }
-        if self.shape.n_experts == 8 { T::Q8_0 } else { ty }
+        if self.shape.n_experts == 8 {
+            T::Q8_0
+        } else {
+            ty
+        }
     }
 
     fn down(&self, i: usize, base: GgmlType) -> GgmlType {
@@ -282,7 +302,13 @@ impl Choice {
         match self.file_type {
             F::Q2_K => T::Q3_K,
             F::Q2_K_S if early => T::Q4_K,
-            F::IQ3_XXS if !self.has_imatrix => if early { T::Q4_K } else { T::Q3_K },
+            F::IQ3_XXS if !self.has_imatrix => {
+                if early {
+                    T::Q4_K
+                } else {
+                    T::Q3_K
+                }
+            }
             F::Q3_K_M if i < n / 16 => T::Q5_K,
             F::Q3_K_M if !falcon || more_bits(i, n) => T::Q4_K,
             F::Q3_K_M => T::Q3_K,
@@ -290,7 +316,13 @@ impl Choice {
             F::Q3_K_L if falcon => T::Q4_K,
             F::Q3_K_L => T::Q5_K,
             F::Q4_K_M if falcon && i < n / 16 => T::Q6_K,
-            F::Q4_K_M if falcon => if more_bits(i, n) { T::Q5_K } else { T::Q4_K },
+            F::Q4_K_M if falcon => {
+                if more_bits(i, n) {
+                    T::Q5_K
+                } else {
+                    T::Q4_K
+                }
+            }
             F::Q4_K_M | F::Q5_K_M if more_bits(i, n) => T::Q6_K,
             F::IQ4_NL | F::IQ4_XS if early && !self.has_imatrix => T::Q5_K,
             F::Q4_K_S if early && !falcon => T::Q5_K,
@@ -306,8 +338,17 @@ impl Choice {
         match self.file_type {
             F::Q3_K_L if self.shape.is_falcon => T::Q4_K,
             _ if self.shape.is_falcon => base,
-            F::Q2_K | F::IQ3_XS | F::IQ3_XXS | F::Q3_K_S | F::Q3_K_M | F::IQ4_NL | F::Q4_K_S
-            | F::Q4_K_M | F::IQ3_S | F::IQ3_M | F::IQ4_XS
+            F::Q2_K
+            | F::IQ3_XS
+            | F::IQ3_XXS
+            | F::Q3_K_S
+            | F::Q3_K_M
+            | F::IQ4_NL
+            | F::Q4_K_S
+            | F::Q4_K_M
+            | F::IQ3_S
+            | F::IQ3_M
+            | F::IQ4_XS
                 if self.shape.n_experts == 8 =>
             {
                 T::Q5_K

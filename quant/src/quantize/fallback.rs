@@ -26,7 +26,13 @@ pub fn fallback(ty: GgmlType, n_per_row: u64) -> GgmlType {
         return ty;
     }
     let smaller = match ty {
-        T::IQ1_S | T::IQ1_M | T::IQ2_XXS | T::IQ2_XS | T::IQ2_S | T::IQ3_XXS | T::IQ3_S
+        T::IQ1_S
+        | T::IQ1_M
+        | T::IQ2_XXS
+        | T::IQ2_XS
+        | T::IQ2_S
+        | T::IQ3_XXS
+        | T::IQ3_S
         | T::IQ4_XS => T::IQ4_NL,
         // llama.cpp has none for Q1_0; the smallest type of short blocks serves as for its kin.
         T::Q1_0 | T::Q2_0 | T::Q2_K | T::Q3_K | T::TQ1_0 | T::TQ2_0 => T::Q4_0,

@@ -59,8 +59,18 @@ pub struct Quantized {
 /// # Errors
 ///
 /// [`Error::Requantize`], [`Error::NeedsImportance`], and those of [`rewrite`].
-pub fn quantize(source: &Gguf, out: &Path, request: &Request, options: &Options) -> Result<Quantized> {
-    let plan = plan(source, request.file_type, request.pure, request.imatrix.is_some());
+pub fn quantize(
+    source: &Gguf,
+    out: &Path,
+    request: &Request,
+    options: &Options,
+) -> Result<Quantized> {
+    let plan = plan(
+        source,
+        request.file_type,
+        request.pure,
+        request.imatrix.is_some(),
+    );
     for (tensor, ty) in source.tensors().iter().zip(&plan.types) {
         allowed(source, tensor, *ty, request)?;
     }
@@ -109,8 +119,13 @@ fn allowed(source: &Gguf, tensor: &TensorInfo, ty: GgmlType, request: &Request) 
             to: ty,
         });
     }
-    let weighed = request.imatrix.is_some_and(|imatrix| imatrix.covers(tensor));
-    if !weighed && (ggml::needs_importance(ty) || choice::wants_importance(&tensor.name, ty, request.file_type)) {
+    let weighed = request
+        .imatrix
+        .is_some_and(|imatrix| imatrix.covers(tensor));
+    if !weighed
+        && (ggml::needs_importance(ty)
+            || choice::wants_importance(&tensor.name, ty, request.file_type))
+    {
         return Err(Error::NeedsImportance {
             path: source.path().to_owned(),
             tensor: tensor.name.clone(),
