@@ -50,8 +50,6 @@ fn files_hold_the_bytes_that_llama_cpp_writes() {
         (FileType::Q4_K_M, false),
         (FileType::Q3_K_L, false),
         (FileType::Q2_K, false),
-        (FileType::Q5_K_S, true),
-        (FileType::IQ4_XS, false),
     ] {
         let request = Request {
             file_type,
