@@ -44,7 +44,7 @@ pub trait Change: Sync {
 }
 
 /// How a pass is run.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
     /// Threads to use; 0 is as many as there are cores.
     pub n_threads: usize,
@@ -52,16 +52,6 @@ pub struct Options<'a> {
     pub cancel: Option<&'a AtomicBool>,
     /// Called now and then with the source bytes done and all of them, from any thread.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
-}
-
-impl Default for Options<'_> {
-    fn default() -> Self {
-        Self {
-            n_threads: 0,
-            cancel: None,
-            progress: None,
-        }
-    }
 }
 
 impl Options<'_> {
@@ -155,7 +145,7 @@ pub fn rewrite(job: &Job, out: &Path, options: &Options) -> Result<Report> {
     })
 }
 
-fn not_the_source(source: &Path, out: &Path) -> Result<()> {
+pub(crate) fn not_the_source(source: &Path, out: &Path) -> Result<()> {
     let same =
         |a: &Path, b: &Path| Some(fs_err::canonicalize(a).ok()? == fs_err::canonicalize(b).ok()?);
     if source == out || same(source, out) == Some(true) {

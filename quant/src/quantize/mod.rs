@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::ggml::{self, GgmlType};
 use crate::gguf::{Gguf, Metadata, TensorInfo};
 use crate::imatrix::Imatrix;
-use crate::rewrite::{Job, Options, Report, rewrite};
+use crate::rewrite::{Job, Options, Report, not_the_source, rewrite};
 use crate::{Error, Result};
 
 pub use choice::plan;
@@ -65,6 +65,7 @@ pub fn quantize(
     request: &Request,
     options: &Options,
 ) -> Result<Quantized> {
+    not_the_source(source.path(), out)?;
     let plan = plan(
         source,
         request.file_type,
