@@ -299,6 +299,8 @@ fn kind_of_format(error: &unforget_quant::Error) -> ErrorKind {
         Format::Io { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound => {
             ErrorKind::NotFoundOrIncompatible
         }
+        Format::Cancelled => ErrorKind::Interrupted,
+        Format::Requantize { .. } | Format::NeedsImportance { .. } => ErrorKind::Usage,
         Format::WrongFormat { .. }
         | Format::Unsupported { .. }
         | Format::AdapterRefused { .. }

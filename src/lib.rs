@@ -28,5 +28,6 @@ pub mod inspect;
 mod llama;
 pub mod rag;
 pub mod registry;
+pub mod rewrite;
 
 pub use error::{Error, ErrorKind, Result};

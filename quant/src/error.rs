@@ -90,6 +90,37 @@ pub enum Error {
         /// NaN or an infinity.
         value: f32,
     },
+    /// The work was stopped by its caller. Nothing was left behind.
+    #[error("interrupted")]
+    Cancelled,
+    /// The source is quantized already, and quantizing it again loses more than its original would.
+    #[error(
+        "{}: tensor {tensor} is already {ty}, and requantizing adds its loss to that of {to}; quantize the F16 or F32 original, or allow it with --allow-requantize",
+        path.display()
+    )]
+    Requantize {
+        /// The file.
+        path: PathBuf,
+        /// The first tensor concerned.
+        tensor: String,
+        /// What it is stored as.
+        ty: GgmlType,
+        /// What was asked for.
+        to: GgmlType,
+    },
+    /// A type that cannot be made without an importance matrix.
+    #[error(
+        "{}: tensor {tensor} as {ty} needs an importance matrix: without the weight of each column, so few bits keep nothing useful; give one, or use a type of 3 bits or more such as Q3_K_M or Q4_K_M",
+        path.display()
+    )]
+    NeedsImportance {
+        /// The file.
+        path: PathBuf,
+        /// The first tensor concerned.
+        tensor: String,
+        /// What it would be stored as.
+        ty: GgmlType,
+    },
     /// Values cannot be converted to or from a ggml type: choose another type.
     #[error("cannot convert values of type {ty}: {reason}")]
     Convert {
@@ -112,7 +143,8 @@ impl Error {
             | Self::AdapterRefused { path, .. }
             | Self::NonFinite { path, .. } => Some(path),
             Self::BaseMismatch { adapter, .. } => Some(adapter),
-            Self::Convert { .. } => None,
+            Self::Requantize { path, .. } | Self::NeedsImportance { path, .. } => Some(path),
+            Self::Convert { .. } | Self::Cancelled => None,
         }
     }
 

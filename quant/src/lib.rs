@@ -22,8 +22,12 @@ pub mod bert;
 mod error;
 pub mod ggml;
 pub mod gguf;
+pub mod imatrix;
 pub mod lora;
 mod map;
+pub mod merge;
+pub mod quantize;
+pub mod rewrite;
 pub mod safetensors;
 
 pub use error::{Error, Result};

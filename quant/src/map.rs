@@ -45,6 +45,25 @@ impl Map {
         })
     }
 
+    /// Lets go of the pages of `start..end`, so that a pass over a large file stays small in
+    /// memory. Reading them again gives the same bytes, from the page cache or the disk.
+    pub(crate) fn forget(&self, start: usize, end: usize) {
+        #[cfg(unix)]
+        if start < end && end <= self.map.len() {
+            // SAFETY: the map is of a file and is never written to, so there is nothing to lose:
+            // dropped pages are read from the file again. A refusal only costs memory.
+            let _ = unsafe {
+                self.map.unchecked_advise_range(
+                    memmap2::UncheckedAdvice::DontNeed,
+                    start,
+                    end - start,
+                )
+            };
+        }
+        #[cfg(not(unix))]
+        let _ = (start, end);
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

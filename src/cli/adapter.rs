@@ -1,4 +1,4 @@
-//! `unforget adapter`: import, list, inspect, state, remove.
+//! `unforget adapter`: import, list, inspect, state, remove; merge is in `adapter_merge`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use unforget::registry::{self, AdapterListing, AdapterRecord, AdapterState, Listing, Registry};
 use unforget::{Error, Result};
 
-use super::{Context, layers, output, remove, resolve};
+use super::{Context, adapter_merge, layers, output, remove, resolve};
 
 /// Adapters
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,8 @@ enum Command {
     State(StateArgs),
     /// Remove an adapter and its file
     Remove(InspectArgs),
+    /// Make a new model in which adapters are part of the weights
+    Merge(adapter_merge::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,6 +81,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             let removed = registry::remove_adapter(&registry, &context.home, &args.name)?;
             remove::report(&removed, context)
         }
+        Command::Merge(args) => adapter_merge::run(&args, context),
     }?;
     Ok(ExitCode::SUCCESS)
 }

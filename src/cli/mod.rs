@@ -4,6 +4,7 @@
 //! (names to things), `output` (stdout and JSON), `progress` (stderr) and `interrupt` (Ctrl-C).
 
 mod adapter;
+mod adapter_merge;
 mod answer;
 mod ask;
 mod bench;
@@ -18,6 +19,7 @@ mod options;
 mod output;
 mod progress;
 mod pull;
+mod quantize;
 mod remove;
 mod resolve;
 mod run;
@@ -77,10 +79,12 @@ enum Command {
     Ask(ask::Args),
     /// Add documents to a collection, list and search them
     Docs(docs::Args),
-    /// Import, list, inspect and remove adapters
+    /// Import, list, inspect, merge and remove adapters
     Adapter(adapter::Args),
     /// Remove an installed model
     Remove(remove::Args),
+    /// Store a model in another type: fewer bits, less memory
+    Quantize(quantize::Args),
     /// Measure prefill and decode
     Bench(bench::Args),
     /// Check this machine, this build and the data folder
@@ -122,6 +126,7 @@ fn run(cli: Cli) -> unforget::Result<ExitCode> {
         Command::Docs(args) => docs::run(args, &context),
         Command::Adapter(args) => adapter::run(args, &context),
         Command::Remove(args) => remove::run(&args, &context),
+        Command::Quantize(args) => quantize::run(args, &context),
         Command::Bench(args) => bench::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
     }

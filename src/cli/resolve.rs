@@ -115,9 +115,9 @@ fn open_adapters(
 
 /// What the value of `--adapter` asks for.
 pub struct AdapterRequest {
-    name: String,
-    scale: Option<f32>,
-    profile: LayerProfile,
+    pub name: String,
+    pub scale: Option<f32>,
+    pub profile: LayerProfile,
 }
 
 impl AdapterRequest {
@@ -189,7 +189,7 @@ pub fn open_adapter(
     Ok((adapter, scale, record.state))
 }
 
-fn check_trust(record: &registry::AdapterRecord, scale: f32, force: bool) -> Result<()> {
+pub fn check_trust(record: &registry::AdapterRecord, scale: f32, force: bool) -> Result<()> {
     let name = &record.name;
     match record.state {
         AdapterState::Certified if scale.abs() <= record.scale.abs() => {}

@@ -11,4 +11,5 @@ mod lifecycle;
 mod offline;
 mod output;
 mod prompts;
+mod rewriting;
 mod scratch;

@@ -1,6 +1,6 @@
 //! Values to and from ggml blocks, by the kernels ggml itself uses.
 
-use super::GgmlType;
+use super::{Blocks, GgmlType};
 use crate::{Error, Result};
 
 fn refuse(ty: GgmlType, reason: impl Into<String>) -> Error {
@@ -17,6 +17,14 @@ fn refuse(ty: GgmlType, reason: impl Into<String>) -> Error {
 /// [`Error::Convert`] where `bytes` is not exactly `n` values of `ty`, or `ty` cannot be read as
 /// numbers (integers, and the formats ggml only uses between its own kernels).
 pub fn dequantize(ty: GgmlType, bytes: &[u8], n: usize) -> Result<Vec<f32>> {
+    // Asked before memory is: `n` may come from a file.
+    check_bytes(ty, bytes, n)?;
+    let mut values = vec![0.0; n];
+    dequantize_into(ty, bytes, &mut values)?;
+    Ok(values)
+}
+
+fn check_bytes(ty: GgmlType, bytes: &[u8], n: usize) -> Result<()> {
     let expected = ty.bytes_for(n as u64).ok_or_else(|| {
         let block = ty.block_size();
         refuse(ty, format!("{n} values are not whole blocks of {block}"))
@@ -28,20 +36,33 @@ pub fn dequantize(ty: GgmlType, bytes: &[u8], n: usize) -> Result<Vec<f32>> {
             format!("{n} values take {expected} bytes, got {found}"),
         ));
     }
+    Ok(())
+}
+
+/// Fills `values` with what is stored in `bytes` as `ty`: [`dequantize`] without allocating.
+///
+/// # Errors
+///
+/// As [`dequantize`].
+pub fn dequantize_into(ty: GgmlType, bytes: &[u8], values: &mut [f32]) -> Result<()> {
+    check_bytes(ty, bytes, values.len())?;
     match ty {
-        GgmlType::F32 => Ok(decode(bytes, f32::from_le_bytes)),
-        GgmlType::F16 => Ok(decode(bytes, |b| half::f16::from_le_bytes(b).to_f32())),
-        GgmlType::BF16 => Ok(decode(bytes, |b| half::bf16::from_le_bytes(b).to_f32())),
-        _ if ty.is_quantized() => dequantize_blocks(ty, bytes, n),
-        _ => Err(refuse(ty, "it is not a weight format")),
+        GgmlType::F32 => decode(bytes, values, f32::from_le_bytes),
+        GgmlType::F16 => decode(bytes, values, |b| half::f16::from_le_bytes(b).to_f32()),
+        GgmlType::BF16 => decode(bytes, values, |b| half::bf16::from_le_bytes(b).to_f32()),
+        _ if ty.is_quantized() => dequantize_blocks(ty, bytes, values)?,
+        _ => return Err(refuse(ty, "it is not a weight format")),
+    }
+    Ok(())
+}
+
+fn decode<const N: usize>(bytes: &[u8], values: &mut [f32], value: impl Fn([u8; N]) -> f32) {
+    for (bytes, out) in bytes.as_chunks().0.iter().zip(values) {
+        *out = value(*bytes);
     }
 }
 
-fn decode<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-    bytes.as_chunks().0.iter().map(|b| value(*b)).collect()
-}
-
-fn dequantize_blocks(ty: GgmlType, bytes: &[u8], n: usize) -> Result<Vec<f32>> {
+fn dequantize_blocks(ty: GgmlType, bytes: &[u8], values: &mut [f32]) -> Result<()> {
     // SAFETY: `ty.id()` is below GGML_TYPE_COUNT (compared in a test), and ggml returns a pointer
     // into its static table of traits for each such number.
     let traits = unsafe { &*ggml_sys::ggml_get_type_traits(ty.id() as ggml_sys::ggml_type) };
@@ -55,13 +76,13 @@ fn dequantize_blocks(ty: GgmlType, bytes: &[u8], n: usize) -> Result<Vec<f32>> {
         aligned = to_aligned(bytes);
         aligned.as_ptr().cast()
     };
+    let n = values.len();
     let count = i64::try_from(n).map_err(|_| refuse(ty, format!("{n} values are too many")))?;
-    let mut values = vec![0.0_f32; n];
     // SAFETY: `source` points at `bytes.len()` bytes, which the caller checked to be exactly the
     // blocks of `n` values, aligned as ggml's block structs ask (their widest field is 4 bytes);
     // `values` has room for `n` floats; the kernel keeps neither pointer.
     unsafe { to_float(source.cast(), values.as_mut_ptr(), count) };
-    Ok(values)
+    Ok(())
 }
 
 fn to_aligned(bytes: &[u8]) -> Vec<u32> {
@@ -83,6 +104,24 @@ fn to_aligned(bytes: &[u8]) -> Vec<u32> {
 /// value is not finite, or `ty` cannot be made: integers, and the types ggml refuses to quantize
 /// without an importance matrix.
 pub fn quantize(ty: GgmlType, values: &[f32], n_per_row: usize) -> Result<Vec<u8>> {
+    let mut blocks = Blocks::new();
+    quantize_into(ty, values, n_per_row, None, &mut blocks)?;
+    Ok(blocks.bytes().to_vec())
+}
+
+/// Fills `blocks` with `values`, rows of `n_per_row`, as `ty`. `importance` weighs the columns of a
+/// row: the mean square of what each is multiplied with.
+///
+/// # Errors
+///
+/// As [`quantize`], and where `importance` has not one finite weight a column.
+pub fn quantize_into(
+    ty: GgmlType,
+    values: &[f32],
+    n_per_row: usize,
+    importance: Option<&[f32]>,
+    blocks: &mut Blocks,
+) -> Result<()> {
     let block = ty.block_size();
     if n_per_row == 0 || values.is_empty() || !values.len().is_multiple_of(n_per_row) {
         let n = values.len();
@@ -101,74 +140,108 @@ pub fn quantize(ty: GgmlType, values: &[f32], n_per_row: usize) -> Result<Vec<u8
         let value = values[at];
         return Err(refuse(ty, format!("value {at} is {value}")));
     }
+    if let Some(weights) = importance
+        && (weights.len() != n_per_row || !weights.iter().all(|w| w.is_finite() && *w >= 0.0))
+    {
+        let n = weights.len();
+        return Err(refuse(
+            ty,
+            format!("the importance matrix has {n} weights, not {n_per_row} that are 0 or more"),
+        ));
+    }
+    let size = ty
+        .bytes_for(values.len() as u64)
+        .and_then(|size| usize::try_from(size).ok())
+        .ok_or_else(|| refuse(ty, format!("{} values are too many", values.len())))?;
+    blocks.resize(size);
     match ty {
-        GgmlType::F32 => Ok(values.iter().flat_map(|v| v.to_le_bytes()).collect()),
-        GgmlType::F16 => encode_f16(values),
-        GgmlType::BF16 => Ok(values
-            .iter()
-            .flat_map(|v| half::bf16::from_f32(*v).to_le_bytes())
-            .collect()),
-        _ => quantize_blocks(ty, values, n_per_row),
-    }
-}
-
-fn encode_f16(values: &[f32]) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(values.len() * 2);
-    for value in values {
-        let half = half::f16::from_f32(*value);
-        if half.is_infinite() {
-            return Err(refuse(
-                GgmlType::F16,
-                format!("{value} is beyond its largest number, 65504; use F32 or BF16"),
-            ));
+        GgmlType::F32 => encode(values, blocks.bytes_mut(), f32::to_le_bytes),
+        GgmlType::F16 => {
+            if let Some(value) = values
+                .iter()
+                .find(|v| half::f16::from_f32(**v).is_infinite())
+            {
+                return Err(refuse(
+                    ty,
+                    format!("{value} is beyond its largest number, 65504; use F32 or BF16"),
+                ));
+            }
+            encode(values, blocks.bytes_mut(), |v| {
+                half::f16::from_f32(v).to_le_bytes()
+            });
         }
-        bytes.extend(half.to_le_bytes());
+        GgmlType::BF16 => encode(values, blocks.bytes_mut(), |v| {
+            half::bf16::from_f32(v).to_le_bytes()
+        }),
+        _ => quantize_blocks(ty, values, n_per_row, importance, blocks)?,
     }
-    Ok(bytes)
+    Ok(())
 }
 
-fn quantize_blocks(ty: GgmlType, values: &[f32], n_per_row: usize) -> Result<Vec<u8>> {
-    if !ty.is_quantized() || matches!(ty, GgmlType::Q8_1 | GgmlType::Q8_K) {
+fn encode<const N: usize>(values: &[f32], bytes: &mut [u8], value: impl Fn(f32) -> [u8; N]) {
+    for (out, v) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
+        *out = value(*v);
+    }
+}
+
+/// Whether ggml makes `ty` only with an importance matrix.
+pub fn needs_importance(ty: GgmlType) -> bool {
+    // SAFETY: a pure function of a type number that ggml knows.
+    unsafe { ggml_sys::ggml_quantize_requires_imatrix(ty.id() as ggml_sys::ggml_type) }
+}
+
+/// Whether weights can be stored as `ty`: not integers, and not what ggml only uses within.
+pub fn is_storage(ty: GgmlType) -> bool {
+    match ty {
+        GgmlType::F32 | GgmlType::F16 | GgmlType::BF16 => true,
+        GgmlType::Q8_1 | GgmlType::Q8_K => false,
+        _ => ty.is_quantized(),
+    }
+}
+
+fn quantize_blocks(
+    ty: GgmlType,
+    values: &[f32],
+    n_per_row: usize,
+    importance: Option<&[f32]>,
+    blocks: &mut Blocks,
+) -> Result<()> {
+    if !is_storage(ty) {
         return Err(refuse(ty, "it is not a storage format for weights"));
     }
-    let id = ty.id() as ggml_sys::ggml_type;
-    // SAFETY: a pure function of a type number that ggml knows.
-    if unsafe { ggml_sys::ggml_quantize_requires_imatrix(id) } {
+    if importance.is_none() && needs_importance(ty) {
         return Err(refuse(
             ty,
             "it needs an importance matrix; use IQ4_NL, Q4_0 or Q8_0",
         ));
     }
     let too_many = || refuse(ty, format!("{} values are too many", values.len()));
-    let size = ty.bytes_for(values.len() as u64).ok_or_else(too_many)?;
-    let n_bytes = usize::try_from(size).map_err(|_| too_many())?;
-    let mut words = vec![0_u32; n_bytes.div_ceil(4)];
     let n_rows = i64::try_from(values.len() / n_per_row).map_err(|_| too_many())?;
     let row = i64::try_from(n_per_row).map_err(|_| too_many())?;
-    // SAFETY: `values` holds `n_rows * n_per_row` floats and `words` has room for their blocks,
-    // aligned to 4 bytes, the widest field of ggml's block structs; rows are whole blocks and `ty`
-    // is one that ggml_quantize_chunk handles without a matrix, so none of its assertions can
-    // fail. First use initializes ggml's tables under its own lock.
+    let size = blocks.bytes().len();
+    // SAFETY: `values` holds `n_rows * n_per_row` floats and `blocks` was sized for their blocks,
+    // aligned to 4 bytes, the widest field of ggml's block structs; `importance` is null or has a
+    // weight for each column; rows are whole blocks and `ty` is one that ggml_quantize_chunk
+    // handles with what is given, so none of its assertions can fail. First use initializes ggml's
+    // tables under its own lock.
     let written = unsafe {
         ggml_sys::ggml_quantize_chunk(
-            id,
+            ty.id() as ggml_sys::ggml_type,
             values.as_ptr(),
-            words.as_mut_ptr().cast(),
+            blocks.bytes_mut().as_mut_ptr().cast(),
             0,
             n_rows,
             row,
-            std::ptr::null(),
+            importance.map_or(std::ptr::null(), <[f32]>::as_ptr),
         )
     };
-    if written as u64 != size {
+    if written != size {
         return Err(refuse(
             ty,
             format!("ggml wrote {written} bytes instead of {size}"),
         ));
     }
-    let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    bytes.truncate(n_bytes);
-    Ok(bytes)
+    Ok(())
 }
 
 #[cfg(test)]

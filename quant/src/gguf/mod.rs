@@ -9,6 +9,7 @@ mod engine;
 pub mod limits;
 mod metadata;
 mod parse;
+mod part;
 mod summary;
 mod tensor;
 mod value;
@@ -18,6 +19,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 pub use metadata::Metadata;
+pub use part::Part;
 pub use summary::{Summary, TypeShare};
 pub use tensor::TensorInfo;
 pub use value::{Array, StringArray, Value};
@@ -104,6 +106,13 @@ impl Gguf {
             Some(start..start.checked_add(n)?)
         };
         range().and_then(|r| self.map.get(r)).unwrap_or_default()
+    }
+
+    /// Lets go of the pages that hold bytes `from..to` of a tensor, after they were used. They can be
+    /// read again at any time.
+    pub(crate) fn forget(&self, tensor: &TensorInfo, from: u64, to: u64) {
+        let at = |n: u64| usize::try_from(tensor.offset.saturating_add(n)).unwrap_or(usize::MAX);
+        self.map.forget(at(from), at(to));
     }
 
     /// The values of a tensor of this file as `f32`, in storage order.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::limits::{MAX_KEY_BYTES, MAX_KEYS, MAX_STRING_BYTES, MAX_TENSORS};
 use super::metadata::Metadata;
 use super::parse::{MAGIC, alignment};
+use super::part::Part;
 use super::tensor::checked_size;
 use super::value::{Array, Value};
 use crate::ggml::GgmlType;
@@ -34,6 +35,7 @@ struct Planned<'a> {
 type Stream<'a> = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + 'a>;
 
 enum Source<'a> {
+    Later,
     Bytes(Cow<'a, [u8]>),
     Stream(Stream<'a>),
 }
@@ -72,6 +74,11 @@ impl<'a> Writer<'a> {
         self.add(name.into(), shape, ty, Source::Stream(Box::new(stream)))
     }
 
+    /// Adds a tensor whose stored bytes come later, in any order: see [`Writer::create`].
+    pub fn later(&mut self, name: impl Into<String>, shape: &[u64], ty: GgmlType) -> &mut Self {
+        self.add(name.into(), shape, ty, Source::Later)
+    }
+
     fn add(&mut self, name: String, shape: &[u64], ty: GgmlType, source: Source<'a>) -> &mut Self {
         self.tensors.push(Planned {
             name,
@@ -93,10 +100,7 @@ impl<'a> Writer<'a> {
         let (header, sizes, alignment) = self
             .header()
             .map_err(|why| Error::invalid(path, format!("cannot be written: {why}")))?;
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let folder = folder_of(path);
         let mut part = part_file(path, &folder).map_err(name_path(path))?;
         let mut out = Counted {
             inner: BufWriter::new(part.as_file_mut()),
@@ -109,6 +113,8 @@ impl<'a> Writer<'a> {
             match tensor.source {
                 Source::Bytes(bytes) => out.write_all(&bytes).map_err(name_path(path))?,
                 Source::Stream(stream) => stream(&mut out)?,
+                // Found out just below: a tensor is never empty.
+                Source::Later => {}
             }
             let written = out.n - start;
             if written != size {
@@ -127,6 +133,39 @@ impl<'a> Writer<'a> {
         part.persist(path).map_err(|e| name_path(path)(e.error))?;
         sync_folder(&folder)?;
         Ok(n)
+    }
+
+    /// Writes metadata and tensor descriptions beside `path` and makes room for the data, which are
+    /// then written by place, from several threads. Only for tensors added with [`Writer::later`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] where names, shapes or sizes do not make a GGUF file, [`Error::Io`].
+    pub fn create(self, path: &Path) -> Result<Part> {
+        let (header, sizes, alignment) = self
+            .header()
+            .map_err(|why| Error::invalid(path, format!("cannot be written: {why}")))?;
+        if self
+            .tensors
+            .iter()
+            .any(|t| !matches!(t.source, Source::Later))
+        {
+            return Err(Error::invalid(
+                path,
+                "cannot be written: bytes given too early",
+            ));
+        }
+        let folder = folder_of(path);
+        let mut file = part_file(path, &folder).map_err(name_path(path))?;
+        file.write_all(&header).map_err(name_path(path))?;
+        let mut end = (header.len() as u64).next_multiple_of(alignment);
+        let mut places = Vec::with_capacity(sizes.len());
+        for size in sizes {
+            places.push((end, size));
+            end = (end + size).next_multiple_of(alignment);
+        }
+        file.as_file().set_len(end).map_err(name_path(path))?;
+        Ok(Part::new(file, path.to_owned(), folder, places, end))
     }
 
     /// The bytes before the tensor data, the size of each tensor, and the alignment.
@@ -259,6 +298,13 @@ fn pad(out: &mut Counted<impl Write>, alignment: u64) -> io::Result<()> {
     Ok(())
 }
 
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
 /// A unique file beside `path`, so that renaming stays within one file system and two writers do
 /// not meet. It is removed when dropped.
 fn part_file(path: &Path, folder: &Path) -> io::Result<tempfile::NamedTempFile> {
@@ -272,7 +318,7 @@ fn part_file(path: &Path, folder: &Path) -> io::Result<tempfile::NamedTempFile> 
     builder.tempfile_in(folder)
 }
 
-fn name_path(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+pub(super) fn name_path(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
     move |cause| {
         let named = format!("cannot write {}: {cause}", path.display());
         Error::io(path)(io::Error::new(cause.kind(), named))
@@ -280,7 +326,7 @@ fn name_path(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
 }
 
 /// Makes the rename itself durable.
-fn sync_folder(folder: &Path) -> Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     #[cfg(unix)]
     fs_err::File::open(folder)
         .and_then(|handle| handle.sync_all())

@@ -9,20 +9,20 @@ use crate::{Error, Result};
 
 /// Both factors of an adapted weight.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pair<'a> {
-    pub(super) a: &'a TensorInfo,
-    pub(super) b: &'a TensorInfo,
+pub(crate) struct Pair<'a> {
+    pub(crate) a: &'a TensorInfo,
+    pub(crate) b: &'a TensorInfo,
     /// Columns and rows of the adapted weight.
-    pub(super) n_in: u64,
-    pub(super) n_out: u64,
-    pub(super) rank: u32,
+    pub(crate) n_in: u64,
+    pub(crate) n_out: u64,
+    pub(crate) rank: u32,
     /// For the token embedding A and B change places: A has a row for each token, and B is what
     /// makes an embedding of it (`llama-adapter.cpp`, `llm_build_inp_embd`).
-    pub(super) flipped: bool,
+    pub(crate) flipped: bool,
 }
 
 /// Every pair of `adapter` by the name of the weight it adapts.
-pub(super) fn pairs(adapter: &Gguf) -> Result<BTreeMap<&str, Pair<'_>>> {
+pub(crate) fn pairs(adapter: &Gguf) -> Result<BTreeMap<&str, Pair<'_>>> {
     let refuse = |why: String| Error::refused(adapter.path(), why);
     let mut halves: BTreeMap<&str, (Option<&TensorInfo>, Option<&TensorInfo>)> = BTreeMap::new();
     for tensor in adapter.tensors() {
