@@ -134,6 +134,17 @@ pub enum Error {
     #[error("engine failed: {0}")]
     Engine(String),
 
+    /// A suite's file that cannot be used as it is.
+    #[error("suite {file} line {line}: {reason}")]
+    Suite {
+        /// The file, or the group's name.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// A model gave logits that are infinite or NaN: nothing that is computed from them means anything.
     #[error(
         "the logits at {place} are not finite; a weight of the base or of an adapter is broken, or the scale is too large"
@@ -256,7 +267,9 @@ impl Error {
                 std::io::ErrorKind::Interrupted => ErrorKind::Interrupted,
                 _ => ErrorKind::Failed,
             },
-            Self::InvalidArgument { .. } | Self::Grammar(_) => ErrorKind::Usage,
+            Self::InvalidArgument { .. } | Self::Grammar(_) | Self::Suite { .. } => {
+                ErrorKind::Usage
+            }
             Self::UnknownName { .. }
             | Self::NotInstalled { .. }
             | Self::NothingInstalled { .. }

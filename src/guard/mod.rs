@@ -3,5 +3,8 @@
 //! Base and base with adapter score the same items side by side. What they scored is a [`measurement`]; a budget
 //! says how much may be lost where.
 
+pub mod cache;
+pub mod measure;
 pub mod measurement;
 pub mod metric;
+pub mod suite;
