@@ -25,6 +25,9 @@ impl Record for ChoiceScore {
     }
 }
 
+/// What one item scores by its choices' log-likelihoods.
+type Score = fn(&ChoiceItem, &[f64]) -> f64;
+
 /// A group of questions with choices.
 pub struct ChoiceProbe {
     group: String,
@@ -128,7 +131,7 @@ impl Probe for ChoiceProbe {
         &self.group
     }
 
-    fn len(&self) -> usize {
+    fn n_items(&self) -> usize {
         self.items.len()
     }
 
@@ -170,7 +173,7 @@ impl Probe for ChoiceProbe {
             .map(|question| 1.0 / question.wholes.len() as f64)
             .sum::<f64>()
             / questions.len().max(1) as f64;
-        let metrics: [(Metric, fn(&ChoiceItem, &[f64]) -> f64); 5] = [
+        let metrics: [(Metric, Score); 5] = [
             (Metric::Acc, acc),
             (Metric::AccNorm, acc_norm),
             (Metric::GoldProbability, gold_probability),

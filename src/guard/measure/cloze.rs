@@ -82,7 +82,7 @@ impl Probe for ClozeProbe {
         &self.group
     }
 
-    fn len(&self) -> usize {
+    fn n_items(&self) -> usize {
         self.items.len()
     }
 

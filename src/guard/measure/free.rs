@@ -123,7 +123,7 @@ impl Probe for FreeProbe {
         &self.group
     }
 
-    fn len(&self) -> usize {
+    fn n_items(&self) -> usize {
         self.items.len()
     }
 

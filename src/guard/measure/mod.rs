@@ -43,7 +43,7 @@ pub trait Probe {
     fn group(&self) -> &str;
 
     /// Number of items.
-    fn len(&self) -> usize;
+    fn n_items(&self) -> usize;
 
     /// What is measured and how, by content: the key that the base's records are cached under.
     fn content(&self) -> ContentHash;

@@ -41,6 +41,9 @@ impl Record for TaskAnswer {
     }
 }
 
+/// What an answer scores, the right one given first.
+type Score = fn(&str, &str) -> f64;
+
 /// A group of tasks with their right answers, in the chat template.
 pub struct TaskProbe {
     group: String,
@@ -148,7 +151,7 @@ impl Probe for TaskProbe {
         &self.group
     }
 
-    fn len(&self) -> usize {
+    fn n_items(&self) -> usize {
         self.items.len()
     }
 
@@ -181,8 +184,7 @@ impl Probe for TaskProbe {
     }
 
     fn series(&self, base: &[TaskAnswer], adapted: &[TaskAnswer]) -> Result<Vec<Series>> {
-        let mut metrics: Vec<(Metric, fn(&str, &str) -> f64)> =
-            vec![(Metric::ExactMatch, exact_match)];
+        let mut metrics: Vec<(Metric, Score)> = vec![(Metric::ExactMatch, exact_match)];
         if self.items.iter().all(|task| is_object(&task.item.target)) {
             metrics.push((Metric::JsonValidity, |_, answer| {
                 f64::from(u8::from(is_object(answer)))

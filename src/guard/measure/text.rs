@@ -71,7 +71,7 @@ impl Probe for TextProbe {
         &self.group
     }
 
-    fn len(&self) -> usize {
+    fn n_items(&self) -> usize {
         self.windows.len()
     }
 
@@ -143,13 +143,16 @@ impl Probe for TextProbe {
     }
 }
 
+/// What an item scores by its tokens.
+type Score = fn(&[RowChange]) -> f64;
+
 /// Mean and largest KL and disagreement of each item. Ids come with their cluster.
 pub fn divergence_series<'a>(
     group: &str,
     ids: impl Iterator<Item = (&'a str, Option<&'a str>)> + Clone,
     rows: &[Vec<RowChange>],
 ) -> Result<Vec<Series>> {
-    let metrics: [(Metric, fn(&[RowChange]) -> f64); 3] = [
+    let metrics: [(Metric, Score); 3] = [
         (Metric::Kl, |rows| mean(rows.iter().map(|row| row.kl))),
         (Metric::KlMax, |rows| {
             rows.iter().map(|row| row.kl).fold(0.0, f64::max)

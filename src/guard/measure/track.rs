@@ -90,7 +90,7 @@ pub trait Track {
     fn group(&self) -> &str;
 
     /// Number of items that may be measured.
-    fn len(&self) -> usize;
+    fn n_items(&self) -> usize;
 
     /// Number of items measured.
     fn done(&self) -> usize;
@@ -143,8 +143,8 @@ impl<P: Probe> Track for Tracked<P> {
         self.probe.group()
     }
 
-    fn len(&self) -> usize {
-        self.probe.len()
+    fn n_items(&self) -> usize {
+        self.probe.n_items()
     }
 
     fn done(&self) -> usize {
@@ -152,7 +152,7 @@ impl<P: Probe> Track for Tracked<P> {
     }
 
     fn advance(&mut self, to: usize, run: &mut Run<'_>) -> Result<()> {
-        let to = to.min(self.probe.len());
+        let to = to.min(self.probe.n_items());
         let from = self.adapted.len();
         if to <= from {
             return Ok(());
@@ -190,7 +190,7 @@ impl<P: Probe> Track for Tracked<P> {
         let mut reader = Reader(&bytes);
         // Whatever does not read as a record of this probe is measured again.
         let records = Vec::<P::Base>::read(&mut reader);
-        if let Some(records) = records.filter(|records| records.len() <= self.probe.len()) {
+        if let Some(records) = records.filter(|records| records.len() <= self.probe.n_items()) {
             self.n_cached = records.len();
             self.base = records;
         }
