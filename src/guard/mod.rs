@@ -5,3 +5,4 @@
 
 pub mod measurement;
 pub mod metric;
+pub mod stats;
