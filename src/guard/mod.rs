@@ -5,6 +5,7 @@
 
 pub mod budget;
 pub mod cache;
+pub mod check;
 pub mod measure;
 pub mod measurement;
 pub mod metric;

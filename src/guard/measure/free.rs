@@ -119,6 +119,8 @@ impl Probe for FreeProbe {
     type Base = BaseAnswer;
     type Adapted = AdaptedAnswer;
 
+    const BY_TOKEN: bool = true;
+
     fn group(&self) -> &str {
         &self.group
     }

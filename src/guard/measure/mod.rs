@@ -39,6 +39,9 @@ pub trait Probe {
     /// What base and adapter made of it.
     type Adapted;
 
+    /// Whether base and adapted are compared token by token, so that a noise floor can be told from few items.
+    const BY_TOKEN: bool = false;
+
     /// Name of the group.
     fn group(&self) -> &str;
 

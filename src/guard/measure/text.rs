@@ -67,6 +67,8 @@ impl Probe for TextProbe {
     type Base = Vec<Sketch>;
     type Adapted = Vec<RowChange>;
 
+    const BY_TOKEN: bool = true;
+
     fn group(&self) -> &str {
         &self.group
     }

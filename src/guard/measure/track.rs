@@ -4,7 +4,7 @@ use super::{Probe, Reader, Record};
 use crate::Result;
 use crate::engine::{AdapterStack, CancelToken, Model, Scorer, ScorerOptions};
 use crate::guard::cache::BaseCache;
-use crate::guard::measurement::{Series, TextDivergence};
+use crate::guard::measurement::{NoiseFloor, Series, TextDivergence};
 
 /// The two stacks over one mapped model, each with a context of its own. The base's is made only when the cache lacks
 /// something.
@@ -110,6 +110,13 @@ pub trait Track {
     /// Divergence over what is done.
     fn divergence(&self) -> Option<TextDivergence>;
 
+    /// What the base's own score differs from its records by, on the first `n` items: the harm that is measured where there
+    /// is none. Only where the probe compares token by token.
+    ///
+    /// # Errors
+    /// The probe's.
+    fn noise_floor(&mut self, n: usize, run: &mut Run<'_>) -> Result<Vec<NoiseFloor>>;
+
     /// Takes the base's records from the cache; says how many there are.
     fn load(&mut self, cache: &BaseCache) -> usize;
 
@@ -181,6 +188,33 @@ impl<P: Probe> Track for Tracked<P> {
     fn divergence(&self) -> Option<TextDivergence> {
         self.probe
             .divergence(&self.base[..self.adapted.len()], &self.adapted)
+    }
+
+    fn noise_floor(&mut self, n: usize, run: &mut Run<'_>) -> Result<Vec<NoiseFloor>> {
+        if !P::BY_TOKEN {
+            return Ok(Vec::new());
+        }
+        let n = n.min(self.probe.n_items());
+        let cancel = run.cancel();
+        if self.base.len() < n {
+            let missing = self.base.len()..n;
+            let more = self.probe.measure_base(run.base()?, missing, cancel)?;
+            self.base.extend(more);
+        }
+        let base = &self.base[..n];
+        let again = self
+            .probe
+            .measure_adapted(run.base()?, 0..n, base, cancel)?;
+        let floor = |series: Series| NoiseFloor {
+            null: "base".to_owned(),
+            group: series.group().to_owned(),
+            metric: series.metric(),
+            harm: series
+                .metric()
+                .harm(series.base_mean(), series.adapted_mean()),
+        };
+        let series = self.probe.series(base, &again)?;
+        Ok(series.into_iter().map(floor).collect())
     }
 
     fn load(&mut self, cache: &BaseCache) -> usize {
