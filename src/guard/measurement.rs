@@ -133,6 +133,30 @@ impl Series {
         }
     }
 
+    /// Several groups as one, in their order. `None` without any, or where the metrics differ. Ids and clusters get
+    /// their group before them.
+    #[must_use]
+    pub fn pool(name: impl Into<String>, parts: &[&Self]) -> Option<Self> {
+        let metric = parts.first()?.metric;
+        if parts.iter().any(|part| part.metric != metric) {
+            return None;
+        }
+        let within = |part: &Self, text: &str| format!("{}: {text}", part.group);
+        let pairs = parts.iter().flat_map(|part| {
+            part.pairs.iter().map(move |pair| Pair {
+                id: within(part, &pair.id),
+                cluster: pair.cluster.as_deref().map(|text| within(part, text)),
+                ..*pair
+            })
+        });
+        Some(Self {
+            group: name.into(),
+            metric,
+            chance: None,
+            pairs: pairs.collect(),
+        })
+    }
+
     /// Mean score of the base.
     #[must_use]
     pub fn base_mean(&self) -> f64 {
@@ -368,6 +392,24 @@ mod tests {
         assert_eq!(series.first(2).adapted_mean(), 0.5);
         assert_eq!(series.first(0).pairs().len(), 1);
         assert_eq!(series.first(9).pairs().len(), 4);
+    }
+
+    #[test]
+    fn pooling_keeps_groups_apart() {
+        let part = |group: &str, metric| {
+            let pairs = vec![Pair::new("a", 1.0, 0.0).in_cluster("p")];
+            Series::new(group, metric, None, pairs).unwrap()
+        };
+        let (one, two) = (part("one", Metric::Acc), part("two", Metric::Acc));
+        let both = Series::pool("*", &[&one, &two]).unwrap();
+        let ids: Vec<&str> = both.pairs().iter().map(|pair| pair.id.as_str()).collect();
+        assert_eq!(ids, ["one: a", "two: a"]);
+        assert_eq!(both.pairs()[1].cluster.as_deref(), Some("two: p"));
+        assert_eq!(
+            Series::pool("*", &[&one, &part("two", Metric::AccNorm)]),
+            None
+        );
+        assert_eq!(Series::pool("*", &[]), None);
     }
 
     #[test]

@@ -1,13 +1,19 @@
 //! The guard: measures what an adapter makes the base forget, and decides with evidence whether it may be used.
 //!
-//! Base and base with adapter score the same items side by side. What they scored is a [`measurement`]; a budget
-//! says how much may be lost where.
+//! Base and base with adapter score the same items side by side. What they scored is a [`measurement`]: for each group
+//! of items and each [`metric`] a pair of scores for each item. A [`budget`] declares how much may be lost where.
+//! [`verdict`] compares the two: the interval of each loss (see [`stats`]) is within the budget, beyond it, or neither,
+//! which makes `pass`, `fail` or `undecided`.
 
 pub mod budget;
 pub mod cache;
 pub mod check;
+pub mod estimate;
+pub mod flips;
+mod judge;
 pub mod measure;
 pub mod measurement;
 pub mod metric;
 pub mod stats;
 pub mod suite;
+pub mod verdict;
