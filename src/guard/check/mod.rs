@@ -3,12 +3,15 @@
 //! The base is measured first and its records are cached; items are taken in parts, and after each part the figures are
 //! looked at: once the verdict cannot change within its error, the rest is saved.
 
+mod run;
 mod tier;
 mod tracks;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
+pub use run::{Checked, check};
 pub use tier::{Sizes, Tier};
 
 use super::cache::BaseCache;
@@ -68,7 +71,8 @@ pub struct Progress<'a> {
     pub look: Look,
 }
 
-/// Measures `stack` against the base in parts; `decide` looks at the figures after each part and says whether to stop.
+/// Measures `stack` against the base in parts; `decide` looks at the figures after each part, knowing how many
+/// items each group has in all, and says whether to stop.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] without an adapter that has an effect, [`Error::NonFinite`] for logits that are no numbers,
@@ -80,9 +84,16 @@ pub fn measure(
     plan: Plan,
     options: &MeasureOptions,
     mut progress: impl FnMut(Progress<'_>),
-    mut decide: impl FnMut(&Measurements, Look) -> Result<bool>,
+    mut decide: impl FnMut(&Measurements, Look, &HashMap<String, usize>) -> Result<bool>,
 ) -> Result<Measurements> {
     let started = Instant::now();
+    if stack.iter().all(|(_, scale)| scale == 0.0) {
+        return Err(Error::InvalidArgument {
+            what: "adapters",
+            value: "none at a scale above 0".to_owned(),
+            expected: "at least one to measure".to_owned(),
+        });
+    }
     let mut tracks = tracks::tracks(model, suite, options.format.as_ref(), &options.sizes)?;
     if tracks.is_empty() {
         return Err(Error::InvalidArgument {
@@ -102,6 +113,10 @@ pub fn measure(
     };
     let mut run = Run::new(model, stack, scorer, &options.cancel);
     let total: usize = tracks.iter().map(|track| track.n_items()).sum();
+    let totals = tracks
+        .iter()
+        .map(|track| (track.group().to_owned(), track.n_items()))
+        .collect();
     let raw = raw_speed(&mut run)?;
     let noise = noise_floor(&mut tracks, options.sizes.noise, &mut run)?;
 
@@ -127,7 +142,7 @@ pub fn measure(
             base_cached: n_cached >= n_items,
         };
         let figures = collect(&tracks, noise.clone(), work)?;
-        let stop = look.is_last() || decide(&figures, look)?;
+        let stop = decide(&figures, look, &totals)? || look.is_last();
         measured = Some(figures);
         if stop {
             break;

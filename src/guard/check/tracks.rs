@@ -1,13 +1,13 @@
 //! From a suite to the probes of a check.
 
 use super::tier::Sizes;
+use crate::Error;
 use crate::Result;
 use crate::engine::Model;
 use crate::guard::measure::{
     AnswerFormat, ChoiceProbe, ClozeProbe, FreeProbe, Probe, TaskProbe, TextProbe, Track, Tracked,
 };
 use crate::guard::suite::{DOMAIN, Group, Items, Suite};
-use crate::Error;
 
 /// The probes of a check, the telling ones first: free answers, texts, the adapter's own task, then the rest.
 pub fn tracks(
