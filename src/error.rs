@@ -201,6 +201,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// A guard certificate that cannot be trusted, or is not about what it is shown for.
+    #[error("certificate: {reason}")]
+    Certificate {
+        /// Why, and what to do.
+        reason: String,
+    },
+
     /// A file in the data folder that was written by a newer version, or is damaged.
     #[error("cannot use {}: {reason}", .path.display())]
     Damaged {
@@ -220,6 +227,10 @@ pub enum ErrorKind {
     Usage,
     /// Not there, or not made for each other.
     NotFoundOrIncompatible,
+    /// Rejected by the guard.
+    Rejected,
+    /// The guard could not decide.
+    Undecided,
     /// Stopped from outside.
     Interrupted,
 }
@@ -231,6 +242,8 @@ impl ErrorKind {
         match self {
             Self::Failed => 1,
             Self::Usage => 2,
+            Self::Rejected => 3,
+            Self::Undecided => 4,
             Self::NotFoundOrIncompatible => 5,
             Self::Interrupted => 130,
         }
@@ -258,6 +271,7 @@ impl Error {
             | Self::AdapterRefused { .. }
             | Self::EmbedderMismatch { .. } => ErrorKind::NotFoundOrIncompatible,
             Self::Interrupted => ErrorKind::Interrupted,
+            Self::Certificate { .. } => ErrorKind::Rejected,
             Self::Format(error) => kind_of_format(error),
             Self::ModelLoad { .. }
             | Self::ContextFull { .. }

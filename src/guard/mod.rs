@@ -6,9 +6,12 @@
 //! which makes `pass`, `fail` or `undecided`.
 
 pub mod budget;
+pub mod canonical;
 pub mod estimate;
 pub mod flips;
+pub mod frontier;
 mod judge;
+pub mod key;
 pub mod measurement;
 pub mod metric;
 pub mod stats;
