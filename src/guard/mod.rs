@@ -7,6 +7,8 @@
 
 pub mod budget;
 pub mod canonical;
+pub mod certificate;
+pub mod continual;
 pub mod estimate;
 pub mod flips;
 pub mod frontier;
@@ -14,5 +16,8 @@ mod judge;
 pub mod key;
 pub mod measurement;
 pub mod metric;
+pub mod overlap;
+#[cfg(test)]
+mod sample;
 pub mod stats;
 pub mod verdict;
