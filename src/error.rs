@@ -221,6 +221,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// A guard certificate that cannot be trusted, or is not about what it is shown for.
+    #[error("certificate: {reason}")]
+    Certificate {
+        /// Why, and what to do.
+        reason: String,
+    },
+
     /// A file in the data folder that was written by a newer version, or is damaged.
     #[error("cannot use {}: {reason}", .path.display())]
     Damaged {
@@ -240,6 +247,10 @@ pub enum ErrorKind {
     Usage,
     /// Not there, or not made for each other.
     NotFoundOrIncompatible,
+    /// Rejected by the guard.
+    Rejected,
+    /// The guard could not decide.
+    Undecided,
     /// Stopped from outside.
     Interrupted,
 }
@@ -251,6 +262,8 @@ impl ErrorKind {
         match self {
             Self::Failed => 1,
             Self::Usage => 2,
+            Self::Rejected => 3,
+            Self::Undecided => 4,
             Self::NotFoundOrIncompatible => 5,
             Self::Interrupted => 130,
         }
@@ -280,6 +293,7 @@ impl Error {
             | Self::AdapterRefused { .. }
             | Self::EmbedderMismatch { .. } => ErrorKind::NotFoundOrIncompatible,
             Self::Interrupted => ErrorKind::Interrupted,
+            Self::Certificate { .. } => ErrorKind::Rejected,
             Self::Format(error) => kind_of_format(error),
             Self::ModelLoad { .. }
             | Self::ContextFull { .. }

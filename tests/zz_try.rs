@@ -36,7 +36,7 @@ fn try_it() {
     let t = std::time::Instant::now();
     options.n_threads = std::env::var("NT").ok().map(|n| n.parse().unwrap());
     let budget = unforget::guard::budget::Budget::embedded().unwrap();
-    let c = check(&model, &stack, &suite, &budget, &options, |p| {
+    let c = check(&model, &stack, &suite, &budget, tier, &options, |p| {
         println!(
             "{:6.1}s look {} {} {}/{}",
             t.elapsed().as_secs_f64(),

@@ -55,6 +55,8 @@ pub(super) fn judge(
         direction: rule.map_or(Direction::Retain, |rule| rule.direction),
         budget: rule.map(|rule| rule.budget),
         items_needed: decision.items_needed,
+        too_few_items: decision.verdict.is_some()
+            && rule.is_some_and(|rule| estimate.n < rule.min_items),
         reason: decision.reason,
     }
 }

@@ -7,13 +7,21 @@
 
 pub mod budget;
 pub mod cache;
+pub mod canonical;
+pub mod certificate;
 pub mod check;
+pub mod continual;
 pub mod estimate;
 pub mod flips;
+pub mod frontier;
 mod judge;
+pub mod key;
 pub mod measure;
 pub mod measurement;
 pub mod metric;
+pub mod overlap;
+#[cfg(test)]
+mod sample;
 pub mod stats;
 pub mod suite;
 pub mod verdict;

@@ -90,6 +90,9 @@ pub struct GroupResult {
     pub budget: Option<f64>,
     /// About how many more items would decide.
     pub items_needed: Option<usize>,
+    /// Whether there are fewer items than the rule asks for.
+    #[serde(default)]
+    pub too_few_items: bool,
     /// Why, in words.
     pub reason: String,
 }
@@ -182,6 +185,28 @@ pub fn judge_look(measured: &Measurements, budget: &Budget, look: Look) -> Outco
         seconds: measured.work().seconds,
         work: measured.work().clone(),
     }
+}
+
+/// Judges a quick check by those rules only that it has enough items for; the others are reported as not judged. A
+/// pass then says that nothing showed where it looked, which is less than [`judge_look`] says.
+#[must_use]
+pub fn screen_look(measured: &Measurements, budget: &Budget, look: Look) -> Outcome {
+    let mut outcome = judge_look(measured, budget, look);
+    let mut left_out = 0;
+    for group in &mut outcome.groups {
+        if group.too_few_items {
+            group.verdict = None;
+            left_out += 1;
+        }
+    }
+    (outcome.verdict, outcome.reason) = overall(&outcome.groups, &unmeasured(measured, budget));
+    if left_out > 0 {
+        let warning = format!(
+            "{left_out} figures rest on too few items to be judged: a thorougher tier judges them too"
+        );
+        outcome.warnings.push(warning);
+    }
+    outcome
 }
 
 fn judge_group(

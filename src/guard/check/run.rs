@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::{MeasureOptions, Progress, measure};
+use super::{MeasureOptions, Progress, Tier, measure};
 use crate::Result;
 use crate::engine::{AdapterStack, Model};
-use crate::guard::budget::{Action, Budget};
+use crate::guard::budget::{Action, Budget, Rule};
 use crate::guard::measurement::Measurements;
 use crate::guard::stats::sequential::Plan;
 use crate::guard::suite::Suite;
-use crate::guard::verdict::{Outcome, Verdict, judge_look};
+use crate::guard::verdict::{Outcome, Verdict, judge_look, screen_look};
 
 /// What a check came to.
 #[derive(Debug, Clone)]
@@ -32,9 +32,15 @@ pub fn check(
     stack: &AdapterStack,
     suite: &Suite,
     budget: &Budget,
+    tier: Tier,
     options: &MeasureOptions,
     progress: impl FnMut(Progress<'_>),
 ) -> Result<Checked> {
+    // A quick look judges what it has enough items for; the other tiers judge everything or say that they cannot.
+    let judge = match tier {
+        Tier::Smoke => screen_look,
+        Tier::Gate | Tier::Certify => judge_look,
+    };
     let plan = Plan::new(budget.confidence(), options.sizes.looks)?;
     let mut outcome = None;
     let measurements = measure(
@@ -45,7 +51,7 @@ pub fn check(
         options,
         progress,
         |figures, look, totals| {
-            let judged = judge_look(figures, budget, look);
+            let judged = judge(figures, budget, look);
             let stop = match judged.verdict {
                 Verdict::Fail => true,
                 Verdict::Pass => !has_more_to_judge(&judged, budget, totals),
@@ -55,7 +61,7 @@ pub fn check(
             Ok(stop)
         },
     )?;
-    let outcome = outcome.unwrap_or_else(|| judge_look(&measurements, budget, plan.last()));
+    let outcome = outcome.unwrap_or_else(|| judge(&measurements, budget, plan.last()));
     Ok(Checked {
         outcome,
         measurements,
@@ -69,13 +75,11 @@ fn has_more_to_judge(judged: &Outcome, budget: &Budget, totals: &HashMap<String,
         let rule = if group.pooled.is_empty() {
             budget.rule(&group.name, group.metric)
         } else {
-            budget
-                .pools()
-                .find(|rule| rule.metric == group.metric && rule.group.as_str() == group.name)
+            let is_it = |rule: &&Rule| rule.metric == group.metric && rule.group.as_str() == group.name;
+            budget.pools().find(is_it)
         };
         let total = totals.get(&group.name).copied().unwrap_or(all);
-        rule.is_some_and(|rule| {
-            rule.action == Action::Block && group.n < rule.min_items && rule.min_items <= total
-        })
+        group.too_few_items
+            && rule.is_some_and(|rule| rule.action == Action::Block && rule.min_items <= total)
     })
 }

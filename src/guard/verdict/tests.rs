@@ -260,6 +260,46 @@ fn clear_verdicts_stop_early() {
 }
 
 #[test]
+fn a_quick_check_is_judged_where_it_has_enough_items() {
+    let few = |lost| {
+        let mut dice = Schedule::from_parts(["few"]);
+        Group {
+            name: "a",
+            n: 12,
+            right: 0.9,
+            lost,
+            gained: 0.0,
+        }
+        .series(&mut dice)
+    };
+    let kl = |adapted| {
+        let pair = |i: usize| Pair::new(i.to_string(), 0.0, adapted + 0.0001 * i as f64);
+        Series::new("prose", Metric::Kl, None, (0..12).map(pair).collect()).unwrap()
+    };
+    let budget = budget();
+    let look = Plan::single(budget.confidence()).last();
+    let both = |series| {
+        let measured = measured(series);
+        (
+            judge_look(&measured, &budget, look).verdict,
+            screen_look(&measured, &budget, look),
+        )
+    };
+    let (whole, screened) = both(vec![few(0.0), kl(0.004)]);
+    assert_eq!(
+        (whole, screened.verdict),
+        (Verdict::Undecided, Verdict::Pass)
+    );
+    assert!(
+        screened.warnings[0].contains("too few items"),
+        "{:?}",
+        screened.warnings
+    );
+    assert_eq!(both(vec![few(0.0), kl(1.1)]).1.verdict, Verdict::Fail);
+    assert_eq!(both(vec![few(0.0)]).1.verdict, Verdict::Undecided);
+}
+
+#[test]
 fn json_has_the_documented_keys() {
     let outcome = judge_all(&measured(vec![group("a", 0.0)]), &budget());
     let json = serde_json::to_value(&outcome).unwrap();
