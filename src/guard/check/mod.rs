@@ -171,7 +171,8 @@ fn take_part(
             total,
             look,
         });
-        track.advance(look.items(track.n_items()), run)?;
+        let wanted = look.items(track.n_items()).max(track.first_look());
+        track.advance(wanted, run)?;
     }
     Ok(())
 }

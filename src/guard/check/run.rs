@@ -75,7 +75,8 @@ fn has_more_to_judge(judged: &Outcome, budget: &Budget, totals: &HashMap<String,
         let rule = if group.pooled.is_empty() {
             budget.rule(&group.name, group.metric)
         } else {
-            let is_it = |rule: &&Rule| rule.metric == group.metric && rule.group.as_str() == group.name;
+            let is_it =
+                |rule: &&Rule| rule.metric == group.metric && rule.group.as_str() == group.name;
             budget.pools().find(is_it)
         };
         let total = totals.get(&group.name).copied().unwrap_or(all);

@@ -120,6 +120,7 @@ impl Probe for FreeProbe {
     type Adapted = AdaptedAnswer;
 
     const BY_TOKEN: bool = true;
+    const FIRST_LOOK: usize = 30;
 
     fn group(&self) -> &str {
         &self.group

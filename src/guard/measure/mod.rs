@@ -42,6 +42,9 @@ pub trait Probe {
     /// Whether base and adapted are compared token by token, so that a noise floor can be told from few items.
     const BY_TOKEN: bool = false;
 
+    /// Items that already the first look takes, so that the most telling figures can be judged by it.
+    const FIRST_LOOK: usize = 0;
+
     /// Name of the group.
     fn group(&self) -> &str;
 

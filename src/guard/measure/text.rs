@@ -68,6 +68,7 @@ impl Probe for TextProbe {
     type Adapted = Vec<RowChange>;
 
     const BY_TOKEN: bool = true;
+    const FIRST_LOOK: usize = 12;
 
     fn group(&self) -> &str {
         &self.group

@@ -92,6 +92,9 @@ pub trait Track {
     /// Number of items that may be measured.
     fn n_items(&self) -> usize;
 
+    /// Items that already the first look takes.
+    fn first_look(&self) -> usize;
+
     /// Number of items measured.
     fn done(&self) -> usize;
 
@@ -152,6 +155,10 @@ impl<P: Probe> Track for Tracked<P> {
 
     fn n_items(&self) -> usize {
         self.probe.n_items()
+    }
+
+    fn first_look(&self) -> usize {
+        P::FIRST_LOOK
     }
 
     fn done(&self) -> usize {
