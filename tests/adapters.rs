@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use unforget::Result;
 use unforget::engine::{
-    Adapter, AdapterStack, CancelToken, ChatMessage, GenerateOptions, Model, ModelOptions, Session,
-    SessionOptions, Token,
+    Adapter, AdapterStack, CancelToken, ChatMessage, GenerateOptions, LayerProfile, Model,
+    ModelOptions, Outcome, PoolLimits, Session, SessionOptions, SessionPool, Token, memory_use,
 };
 use unforget_quant::ggml::GgmlType;
 use unforget_quant::gguf::{Gguf, Writer};
@@ -265,6 +265,180 @@ fn adapters_load_and_unload_while_a_session_lives() -> Result<()> {
         session.set_adapters(AdapterStack::base())?;
     }
     assert_eq!(logits(&mut session, &prompt)?, base);
+    Ok(())
+}
+
+fn small() -> SessionOptions {
+    SessionOptions {
+        n_ctx: Some(256),
+        ..SessionOptions::default()
+    }
+}
+
+fn answer(session: &mut Session, prompt: &[Token]) -> Result<Outcome> {
+    let options = GenerateOptions {
+        max_tokens: 12,
+        ..GenerateOptions::default()
+    };
+    session.generate(prompt, &options)?.run(|_| true)
+}
+
+#[test]
+fn going_back_to_a_stack_finds_what_was_computed_under_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let model = common::base();
+    let prompt = ticket(&model)?;
+    let gentle = Adapter::load(&model, &converted(&folder, "triage-gentle"), "gentle")?;
+    let careless = Adapter::load(&model, &converted(&folder, "triage-careless"), "careless")?;
+    let (a, b) = (stack(&[(&gentle, 1.0)])?, stack(&[(&careless, 1.0)])?);
+    let mut pool = SessionPool::new(&model, small(), PoolLimits::default())?;
+    let cold = answer(pool.session(&a)?, &prompt)?;
+    let other = answer(pool.session(&b)?, &prompt)?;
+    let base = answer(pool.session(&AdapterStack::base())?, &prompt)?;
+    let warm = answer(pool.session(&a)?, &prompt)?;
+    for first in [&cold, &other, &base] {
+        assert_eq!(first.usage.cached_tokens, 0, "nothing crosses stacks");
+    }
+    assert_eq!(warm.usage.cached_tokens, prompt.len() - 1);
+    assert_eq!(warm.text, cold.text);
+    assert_ne!(warm.text, base.text);
+    Ok(())
+}
+
+#[test]
+fn a_pool_keeps_to_its_limits_and_forgets_the_longest_unused() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let model = common::base();
+    let prompt = ticket(&model)?;
+    let gentle = Adapter::load(&model, &converted(&folder, "triage-gentle"), "gentle")?;
+    let limits = PoolLimits {
+        sessions: 2,
+        ..PoolLimits::default()
+    };
+    let mut pool = SessionPool::new(&model, small(), limits)?;
+    let mut cached = |scale: f32| -> Result<usize> {
+        let session = pool.session(&stack(&[(&gentle, scale)])?)?;
+        let prefill = session.prefill(&prompt, &CancelToken::default())?;
+        assert!(pool.len() <= 2);
+        Ok(prefill.cached)
+    };
+    let all_but_last = prompt.len() - 1;
+    assert_eq!((cached(1.0)?, cached(0.5)?), (0, 0));
+    assert_eq!(cached(1.0)?, all_but_last);
+    assert_eq!(cached(0.25)?, 0, "takes the place of 0.5");
+    assert_eq!(cached(1.0)?, all_but_last);
+    assert_eq!(cached(0.5)?, 0);
+    let one_context = 256 * model.kv_bytes_per_token();
+    for (kv_bytes, capacity) in [(0, 1), (2 * one_context, 2), (u64::MAX, 4)] {
+        let limits = PoolLimits {
+            kv_bytes,
+            ..PoolLimits::default()
+        };
+        let pool = SessionPool::new(&model, small(), limits)?;
+        assert_eq!(pool.capacity(), capacity, "{kv_bytes}");
+    }
+    Ok(())
+}
+
+#[test]
+fn unloading_drops_the_sessions_that_use_an_adapter() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let model = common::base();
+    let gentle = Adapter::load(&model, &converted(&folder, "triage-gentle"), "gentle")?;
+    let mut pool = SessionPool::new(&model, small(), PoolLimits::default())?;
+    pool.session(&AdapterStack::base())?;
+    pool.session(&stack(&[(&gentle, 1.0)])?)?;
+    pool.session(&stack(&[(&gentle, -1.0)])?)?;
+    pool.unload(gentle.sha256());
+    assert_eq!(pool.len(), 1);
+    assert!(pool.session(&AdapterStack::base())?.adapters().is_empty());
+    Ok(())
+}
+
+/// Writes `adapter` with only the first layer's factors: quick to load, and still a quarter of a megabyte.
+fn first_layer_only(adapter: &Path, out: &Path) {
+    let file = Gguf::open(adapter).expect("the adapter");
+    let mut writer = Writer::new(file.metadata().clone());
+    for tensor in file.tensors() {
+        if tensor.name.starts_with("blk.0.") {
+            let bytes = file.tensor_bytes(tensor).to_vec();
+            writer.tensor(&tensor.name, &tensor.shape, tensor.ty, bytes);
+        }
+    }
+    writer.write(out).expect("it is written");
+}
+
+#[test]
+fn a_thousand_loads_leave_no_memory_behind() -> Result<()> {
+    const CYCLES: usize = 1000;
+    // What the first cycles allocate for good: pools of the allocator, the engine's log.
+    const WARM_UP: usize = 50;
+    let folder = tempfile::tempdir()?;
+    let model = common::base();
+    let path = folder.path().join("small.gguf");
+    first_layer_only(&converted(&folder, "triage-gentle"), &path);
+    let bytes = std::fs::metadata(&path)?.len();
+    let mut session = session(&model)?;
+    let mut before = 0;
+    for cycle in 0..CYCLES {
+        if cycle == WARM_UP {
+            before = memory_use().anonymous_bytes;
+        }
+        let adapter = Adapter::load(&model, &path, "small")?;
+        session.set_adapters(stack(&[(&adapter, 1.0)])?)?;
+        session.set_adapters(AdapterStack::base())?;
+    }
+    let grown = memory_use().anonymous_bytes.saturating_sub(before);
+    let kept = (CYCLES - WARM_UP) as u64 * bytes;
+    assert!(
+        grown < kept / 20,
+        "{grown} bytes more after loading {kept} bytes in all"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_layer_profile_scales_each_layer_by_its_depth() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (plain, merged) = (
+        folder.path().join("plain.gguf"),
+        folder.path().join("merged.gguf"),
+    );
+    let weights = Safetensors::open(&peft("triage-careless").join("adapter_model.safetensors"))?;
+    write_f32(&plain, |_, _, _| {});
+    let layers = 30.0;
+    write_f32(&merged, |name, shape, values| {
+        let mut delta = vec![0.0; values.len()];
+        add_peft_delta(&weights, name, shape, &mut delta);
+        let layer: Option<f32> = name
+            .strip_prefix("blk.")
+            .and_then(|rest| rest.split_once('.')?.0.parse().ok());
+        let factor = 0.25 + 0.75 * layer.unwrap_or(0.0) / (layers - 1.0);
+        for (value, delta) in values.iter_mut().zip(delta) {
+            *value += 0.5 * factor * delta;
+        }
+    });
+    let model = Model::open(&plain, ModelOptions::default())?;
+    let prompt = ticket(&model)?;
+    let path = converted(&folder, "triage-careless");
+    let rising = Adapter::load_profiled(&model, &path, "careless", LayerProfile::lines(0.25)?)?;
+    let flat = Adapter::load(&model, &path, "careless")?;
+    assert_eq!(rising.sha256(), flat.sha256(), "identity is the file's");
+    let mut adapted = session(&model)?;
+    adapted.set_adapters(stack(&[(&flat, 0.5)])?)?;
+    let even = logits(&mut adapted, &prompt)?;
+    adapted.set_adapters(stack(&[(&rising, 0.5)])?)?;
+    let prefill = adapted.prefill(&prompt, &CancelToken::default())?;
+    assert_eq!(prefill.cached, 0, "another profile is another stack");
+    let found = adapted.logits().expect("logits").to_vec();
+    let reference = Model::open(&merged, ModelOptions::default())?;
+    let reference = logits(&mut session(&reference)?, &prompt)?;
+    let (error, effect) = (
+        largest_difference(&found, &reference),
+        largest_difference(&even, &reference),
+    );
+    assert!(effect > 1.0, "the profile should matter, by {effect}");
+    assert!(error < 0.05, "logits differ by {error}");
     Ok(())
 }
 

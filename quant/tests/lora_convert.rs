@@ -238,6 +238,69 @@ fn rank_stabilized_scaling_survives() {
     check(&converted, &tensors, 0, "mlp.up_proj", 8.0 / 2.0_f64.sqrt());
 }
 
+/// Splits the tensors over two files with an index; `change` may alter the index.
+fn sharded(tensors: &Tensors, change: impl FnOnce(&mut serde_json::Value)) -> Result<(), Error> {
+    let dir = tempfile::tempdir().unwrap();
+    let base = llama_base(dir.path(), |_| {});
+    let folder = peft_folder(dir.path(), "{}", tensors);
+    std::fs::remove_file(folder.join("adapter_model.safetensors")).unwrap();
+    let mut map = serde_json::Map::new();
+    for (shard, file) in ["one.safetensors", "two.safetensors"].iter().enumerate() {
+        let part: Tensors = tensors
+            .iter()
+            .skip(shard)
+            .step_by(2)
+            .map(|(name, tensor)| (name.clone(), tensor.clone()))
+            .collect();
+        map.extend(part.keys().map(|name| (name.clone(), (*file).into())));
+        common::write_safetensors(&folder.join(file), &part);
+    }
+    let mut index = serde_json::json!({ "metadata": {}, "weight_map": map });
+    change(&mut index);
+    let path = folder.join("adapter_model.safetensors.index.json");
+    std::fs::write(path, index.to_string()).unwrap();
+    lora::convert_peft(&folder, &base, &dir.path().join("out.gguf")).map(|_| ())
+}
+
+#[test]
+fn an_index_must_name_every_tensor_once_and_only_files_beside_it() {
+    let tensors = all_factors(4, false);
+    sharded(&tensors, |_| {}).unwrap();
+    type Change = fn(&mut serde_json::Value);
+    let cases: [(&str, Change); 6] = [
+        ("beside", |index| {
+            index["weight_map"]["extra"] = "../peft/one.safetensors".into();
+        }),
+        ("beside", |index| index["weight_map"]["extra"] = "..".into()),
+        ("is not in one", |index| {
+            index["weight_map"]["extra"] = "one.safetensors".into();
+        }),
+        ("does not have it", |index| {
+            let map = index["weight_map"].as_object_mut().unwrap();
+            let first = map.keys().next().unwrap().clone();
+            map.remove(&first);
+        }),
+        ("gone.safetensors", |index| {
+            index["weight_map"]["extra"] = "gone.safetensors".into();
+        }),
+        ("not an index", |index| *index = 5.into()),
+    ];
+    for (reason, change) in cases {
+        let error = sharded(&tensors, change).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn two_sets_of_weights_are_one_too_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = llama_base(dir.path(), |_| {});
+    let folder = peft_folder(dir.path(), "{}", &up());
+    std::fs::write(folder.join("adapter_model.safetensors.index.json"), "{}").unwrap();
+    let error = lora::convert_peft(&folder, &base, &dir.path().join("out.gguf")).unwrap_err();
+    assert!(error.to_string().contains("both"), "{error}");
+}
+
 /// One factor pair of layer 0's up_proj.
 fn up() -> Tensors {
     let mut tensors = Tensors::new();
@@ -287,8 +350,12 @@ fn tensors_that_cannot_be_expressed_are_refused() {
     for (name, named) in [
         (format!("{UP}.lora_magnitude_vector"), "DoRA"),
         (
-            "base_model.model.model.embed_tokens.lora_embedding_A".into(),
-            "embedding",
+            "base_model.model.model.embed_tokens.weight".into(),
+            "whole weight",
+        ),
+        (
+            "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta".into(),
+            "single token",
         ),
         (
             "base_model.model.lm_head.modules_to_save.weight".into(),
@@ -390,9 +457,9 @@ fn with_base(change: impl FnOnce(&mut unforget_quant::gguf::Metadata)) -> Error 
 #[test]
 fn another_kind_of_base_is_refused() {
     let error = with_base(|m| {
-        m.set("general.architecture", "gemma3");
+        m.set("general.architecture", "mamba");
     });
-    assert!(matches!(error, Error::BaseMismatch { .. }) && error.to_string().contains("gemma3"));
+    assert!(matches!(error, Error::BaseMismatch { .. }) && error.to_string().contains("mamba"));
     let error = with_base(|m| {
         m.set("general.type", "adapter");
     });

@@ -152,12 +152,19 @@ fn embeddings_are_flipped_as_llama_cpp_has_them() {
         ("token_embd.weight.lora_a", &[3, 20]),
         ("token_embd.weight.lora_b", &[3, 16]),
     ];
-    judge(metadata(), embedding).unwrap();
+    let tied = judge(metadata(), embedding).unwrap_err();
+    assert!(tied.to_string().contains("output head too"), "{tied}");
+    let with_head = |parts| {
+        let dir = tempfile::tempdir().unwrap();
+        let base = common::llama_base_with_head(dir.path());
+        lora::validate(&adapter(dir.path(), metadata(), parts), &base)
+    };
+    with_head(embedding).unwrap();
     let usual: Parts = &[
         ("token_embd.weight.lora_a", &[16, 3]),
         ("token_embd.weight.lora_b", &[3, 20]),
     ];
-    judge(metadata(), usual).unwrap_err();
+    with_head(usual).unwrap_err();
 
     // The row of a token is its row of A times B: compared with what `delta` makes of it.
     let dir = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use unforget::Result;
-use unforget::engine::{ContentHash, MemoryUse, Outcome, Timings, Usage, memory_use};
+use unforget::engine::{ContentHash, LayerProfile, MemoryUse, Outcome, Timings, Usage, memory_use};
 use unforget::registry::AdapterState;
 
 use super::resolve::Resolved;
@@ -20,6 +20,7 @@ pub struct AdapterReport {
     name: String,
     sha256: ContentHash,
     scale: f32,
+    profile: LayerProfile,
     state: AdapterState,
 }
 
@@ -62,6 +63,7 @@ pub fn adapter_reports(resolved: &Resolved) -> Vec<AdapterReport> {
             name: adapter.name().to_owned(),
             sha256: adapter.sha256(),
             scale,
+            profile: adapter.profile(),
             state,
         })
         .collect()

@@ -1,11 +1,11 @@
-//! The chat: `unforget run` without a prompt. The session keeps what it has computed, so each turn computes only what
-//! is new.
+//! The chat: `unforget run` without a prompt. Each stack of adapters has a session that keeps what it has computed, so
+//! a turn computes only what is new, also after going back to adapters used before.
 
 use std::process::ExitCode;
 
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
-use unforget::engine::{AdapterStack, ChatMessage, GenerateOptions, Session};
+use unforget::engine::{AdapterStack, ChatMessage, GenerateOptions, PoolLimits, SessionPool};
 use unforget::rag::{self, AskOptions, Collection, EngineEmbedder};
 use unforget::registry::Registry;
 use unforget::{Error, Result};
@@ -17,7 +17,7 @@ use super::{Context, ask, interrupt, output};
 
 const HELP: &str = "\
 /adapter              show the adapters in use
-/adapter NAME[=SCALE] add one, or change its scale
+/adapter NAME[=SCALE] add one, or change its scale; NAME=SCALE:lines[:FIRST] rises with depth
 /adapter -NAME        take one off; /adapter none takes off all
 /scale NAME SCALE     change the scale of one in use
 /docs                 show the collection in use
@@ -111,7 +111,7 @@ struct Chat<'a> {
     context: &'a Context,
     registry: Registry,
     resolved: Resolved,
-    session: Session,
+    sessions: SessionPool,
     args: Args,
     options: GenerateOptions,
     messages: Vec<ChatMessage>,
@@ -121,14 +121,19 @@ struct Chat<'a> {
 impl<'a> Chat<'a> {
     fn open(args: Args, context: &'a Context) -> Result<Self> {
         let resolved = resolve::open(&args.model, &context.home)?;
-        let mut session = Session::new(&resolved.model, &args.session.resolve())?;
-        session.set_adapters(resolved.stack.clone())?;
+        let mut sessions = SessionPool::new(
+            &resolved.model,
+            args.session.resolve(),
+            PoolLimits::default(),
+        )?;
+        // Memory that cannot be had is better known now than after the first line.
+        sessions.session(&resolved.stack)?;
         let mut chat = Self {
             context,
             registry: Registry::open(&context.home)?,
             options: args.generate.resolve()?,
             resolved,
-            session,
+            sessions,
             messages: Vec::new(),
             documents: None,
             args,
@@ -195,7 +200,8 @@ impl<'a> Chat<'a> {
         let model = &self.resolved.model;
         let prompt = model.chat_template()?.render(&self.messages)?;
         let tokens = model.tokenize_prompt(&prompt)?;
-        let mut generation = self.session.generate(&tokens, &self.options)?;
+        let session = self.sessions.session(&self.resolved.stack)?;
+        let mut generation = session.generate(&tokens, &self.options)?;
         for piece in &mut generation {
             self.context.output.piece(&piece?)?;
         }
@@ -217,7 +223,7 @@ impl<'a> Chat<'a> {
             question,
             &mut documents.collection,
             &mut documents.embedder,
-            &mut self.session,
+            self.sessions.session(&self.resolved.stack)?,
             &options,
         )?;
         self.context
@@ -296,7 +302,7 @@ impl<'a> Chat<'a> {
             stack.push(adapter, scale)?;
             states.push(state);
         }
-        self.session.set_adapters(stack.clone())?;
+        self.sessions.session(&stack)?;
         self.resolved.stack = stack;
         self.resolved.states = states;
         self.show_adapters();
@@ -308,7 +314,11 @@ impl<'a> Chat<'a> {
             output::note("no adapter: the base alone");
         }
         for ((adapter, scale), state) in self.resolved.stack.iter().zip(&self.resolved.states) {
-            output::note(&format!("{} at scale {scale} ({state})", adapter.name()));
+            output::note(&format!(
+                "{} at scale {scale}, {} ({state})",
+                adapter.name(),
+                adapter.profile()
+            ));
         }
     }
 

@@ -15,12 +15,13 @@ pub struct ModelArgs {
     #[arg(short, long, env = "UNFORGET_MODEL", value_name = "NAME|FILE")]
     pub model: Option<String>,
 
-    /// Adapter to apply, with its scale; repeat it to stack several
+    /// Adapter to apply, with its scale; repeat it to stack several. After the scale, `:lines` makes it rise with
+    /// depth, from nothing in the first layer or from `:lines:FIRST` (0 to 1)
     #[arg(
         long = "adapter",
         env = "UNFORGET_ADAPTER",
         value_delimiter = ',',
-        value_name = "NAME|FILE[=SCALE]"
+        value_name = "NAME|FILE[=SCALE[:lines]]"
     )]
     pub adapters: Vec<String>,
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use unforget::engine::{
-    Adapter, AdapterStack, ContentHash, Embedder, Model, ModelOptions, SessionOptions,
+    Adapter, AdapterStack, ContentHash, Embedder, LayerProfile, Model, ModelOptions, SessionOptions,
 };
 use unforget::rag::{Collection, EngineEmbedder};
 use unforget::registry::{self, AdapterState, Catalog, Home, ModelKind, ModelRecord, Registry};
@@ -122,26 +122,31 @@ fn open_adapters(
 pub struct AdapterRequest {
     name: String,
     scale: Option<f32>,
+    profile: LayerProfile,
 }
 
 impl AdapterRequest {
-    /// Parses `NAME|FILE[=SCALE]`.
+    /// Parses `NAME|FILE[=SCALE[:PROFILE]]`.
     pub fn parse(text: &str) -> Result<Self> {
-        let Some((name, scale)) = text.rsplit_once('=') else {
+        let Some((name, strength)) = text.rsplit_once('=') else {
             return Ok(Self {
                 name: text.to_owned(),
                 scale: None,
+                profile: LayerProfile::FLAT,
             });
         };
+        let (scale, profile) = strength.split_once(':').unwrap_or((strength, "flat"));
         match scale.parse() {
             Ok(scale) => Ok(Self {
                 name: name.to_owned(),
                 scale: Some(scale),
+                profile: profile.parse()?,
             }),
             Err(_) => Err(Error::InvalidArgument {
                 what: "--adapter",
                 value: text.to_owned(),
-                expected: "NAME or NAME=SCALE, with a number as the scale".to_owned(),
+                expected: "NAME, NAME=SCALE or NAME=SCALE:lines, with a number as the scale"
+                    .to_owned(),
             }),
         }
     }
@@ -164,7 +169,7 @@ pub fn open_adapter(
         let name = path
             .file_stem()
             .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        let adapter = Adapter::load(model, path, &name)?;
+        let adapter = Adapter::load_profiled(model, path, &name, request.profile)?;
         return Ok((
             adapter,
             request.scale.unwrap_or(1.0),
@@ -178,7 +183,7 @@ pub fn open_adapter(
         Err(error @ Error::AdapterMismatch { .. }) if force => output::warn(&error.to_string()),
         other => other?,
     }
-    let adapter = Adapter::load(model, &record.path, &record.name)?;
+    let adapter = Adapter::load_profiled(model, &record.path, &record.name, request.profile)?;
     if adapter.sha256() != record.sha256 {
         return Err(Error::Checksum {
             path: record.path,

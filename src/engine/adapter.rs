@@ -1,13 +1,15 @@
 //! An adapter in memory: a LoRA, bound to the model that it was loaded for, known by its content.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tempfile::TempDir;
 use unforget_quant::gguf::Gguf;
 use unforget_quant::lora;
 
 use super::hash::ContentHash;
 use super::model::Model;
+use super::profile::LayerProfile;
 use crate::error::{Error, Result};
 use crate::llama::LoraAdapter;
 
@@ -19,6 +21,8 @@ pub struct Adapter {
     sha256: ContentHash,
     rank: u32,
     alpha: f32,
+    profile: LayerProfile,
+    tensor_bytes: u64,
     engine: Arc<LoraAdapter>,
 }
 
@@ -32,13 +36,36 @@ impl Adapter {
     /// [`Error::Format`] if the file is not sound or does not fit the base, [`Error::AdapterLoad`] if the engine
     /// does not take it.
     pub fn load(model: &Model, path: &Path, name: &str) -> Result<Self> {
-        let summary = lora::validate(&Gguf::open(path)?, &Gguf::open(model.path())?)?;
+        Self::load_profiled(model, path, name, LayerProfile::FLAT)
+    }
+
+    /// As [`Self::load`], with a strength that varies by layer. The engine knows one scale for an adapter, so it gets
+    /// a temporary copy of the file with the profile multiplied in; identity stays with the file itself.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and [`Error::Io`] where no temporary file can be written.
+    pub fn load_profiled(
+        model: &Model,
+        path: &Path,
+        name: &str,
+        profile: LayerProfile,
+    ) -> Result<Self> {
+        let (file, base) = (Gguf::open(path)?, Gguf::open(model.path())?);
+        let summary = lora::validate(&file, &base)?;
+        let engine = if profile.is_flat() {
+            LoraAdapter::load(model.engine(), path)?
+        } else {
+            let (_folder, copy) = profiled_copy(&file, &base, profile)?;
+            LoraAdapter::load(model.engine(), &copy)?
+        };
         Ok(Self {
             name: name.to_owned(),
             sha256: ContentHash::of_file(path)?,
             rank: summary.rank_max,
             alpha: summary.alpha,
-            engine: Arc::new(LoraAdapter::load(model.engine(), path)?),
+            profile,
+            tensor_bytes: file.tensors().iter().map(|tensor| tensor.n_bytes).sum(),
+            engine: Arc::new(engine),
         })
     }
 
@@ -82,7 +109,30 @@ impl Adapter {
         self.alpha
     }
 
+    /// How its strength varies by layer.
+    #[must_use]
+    pub fn profile(&self) -> LayerProfile {
+        self.profile
+    }
+
+    /// Bytes of all its matrices, which are read for every token.
+    #[must_use]
+    pub fn tensor_bytes(&self) -> u64 {
+        self.tensor_bytes
+    }
+
     pub(super) fn engine(&self) -> &Arc<LoraAdapter> {
         &self.engine
     }
+}
+
+/// The adapter with the profile multiplied in, in a folder that goes away with the value.
+fn profiled_copy(adapter: &Gguf, base: &Gguf, profile: LayerProfile) -> Result<(TempDir, PathBuf)> {
+    let architecture = base.architecture().unwrap_or_default();
+    let key = format!("{architecture}.block_count");
+    let n_layers = base.metadata().u32(&key).unwrap_or(0);
+    let folder = tempfile::tempdir()?;
+    let copy = folder.path().join("profiled.gguf");
+    lora::write_scaled(adapter, |place| profile.factor(place, n_layers), &copy)?;
+    Ok((folder, copy))
 }

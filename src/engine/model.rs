@@ -42,6 +42,7 @@ struct Inner {
     name: String,
     architecture: String,
     chat_template: Option<String>,
+    kv_bytes_per_token: u64,
     sha256: OnceLock<ContentHash>,
     load_time: Duration,
 }
@@ -80,6 +81,7 @@ impl Model {
             });
         };
         let chat_template = metadata.str("tokenizer.chat_template").map(str::to_owned);
+        let kv_bytes_per_token = kv_bytes_per_token(&gguf);
         // The engine maps the file for itself.
         drop(gguf);
         let engine = Arc::new(llama::Model::load(path, options.gpu_layers)?);
@@ -93,6 +95,7 @@ impl Model {
             name,
             architecture,
             chat_template,
+            kv_bytes_per_token,
             sha256: options.sha256.map_or_else(OnceLock::new, OnceLock::from),
             load_time: start.elapsed(),
         })))
@@ -150,6 +153,13 @@ impl Model {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.0.engine.size()
+    }
+
+    /// Bytes of KV cache a token takes, or 0 where the file does not say. An upper bound: layers with a sliding
+    /// window keep less.
+    #[must_use]
+    pub fn kv_bytes_per_token(&self) -> u64 {
+        self.0.kv_bytes_per_token
     }
 
     /// Number of tokens in the vocabulary.
@@ -274,4 +284,14 @@ impl Model {
     pub(super) fn engine(&self) -> &Arc<llama::Model> {
         &self.0.engine
     }
+}
+
+/// Keys and values are what the projections put out, kept in half precision: the rows of every `attn_k` and `attn_v`.
+fn kv_bytes_per_token(file: &Gguf) -> u64 {
+    const BYTES_OF_F16: u64 = 2;
+    let is_kv = |name: &str| name.ends_with(".attn_k.weight") || name.ends_with(".attn_v.weight");
+    let tensors = file.tensors().iter().filter(|tensor| is_kv(&tensor.name));
+    let rows = tensors.filter_map(|tensor| tensor.shape.get(1));
+    rows.fold(0_u64, |sum, &n| sum.saturating_add(n))
+        .saturating_mul(BYTES_OF_F16)
 }

@@ -132,6 +132,11 @@ impl Session {
         &self.stack
     }
 
+    /// What the timeline is computed under.
+    pub(super) fn fingerprint(&self) -> StackFingerprint {
+        self.fingerprint
+    }
+
     /// Replaces the adapters. What was computed is kept only if the new stack computes the same.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::adapter::Adapter;
+use super::model::Model;
 use crate::error::{Error, Result};
 
 /// Largest magnitude of a scale. A LoRA at a hundred times its trained strength is a typing mistake, and
@@ -13,7 +14,7 @@ const MAX_SCALE: f32 = 100.0;
 #[derive(Debug, Clone, Default)]
 pub struct AdapterStack(Vec<(Adapter, f32)>);
 
-/// What a stack computes, as a key: content and scales, not names and not order.
+/// What a stack computes, as a key: content, scales and layer profiles, not names and not order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct StackFingerprint([u8; 32]);
 
@@ -62,6 +63,21 @@ impl AdapterStack {
         self.0.is_empty()
     }
 
+    /// Share of the bytes read for a token that are the adapters': a lower bound of what they cost in decode, which
+    /// reads every weight once. Multiplying by so many small matrices costs time of its own, most on small models.
+    #[must_use]
+    pub fn share_of_bytes(&self, model: &Model) -> f64 {
+        let adapters: u64 = self
+            .effective()
+            .map(|(adapter, _)| adapter.tensor_bytes())
+            .sum();
+        let all = adapters.saturating_add(model.size());
+        if all == 0 {
+            return 0.0;
+        }
+        adapters as f64 / all as f64
+    }
+
     /// The adapters that have an effect. An adapter at scale 0 is the base, exactly.
     pub(super) fn effective(&self) -> impl Iterator<Item = &(Adapter, f32)> {
         self.0.iter().filter(|(_, scale)| *scale != 0.0)
@@ -70,16 +86,20 @@ impl AdapterStack {
     pub(super) fn fingerprint(&self) -> StackFingerprint {
         let mut parts: Vec<_> = self
             .effective()
-            .map(|(adapter, scale)| (adapter.sha256(), scale.to_bits()))
+            .map(|(adapter, scale)| {
+                let first = adapter.profile().first();
+                (adapter.sha256(), scale.to_bits(), first.to_bits())
+            })
             .collect();
         if parts.is_empty() {
             return StackFingerprint::default();
         }
         parts.sort_unstable();
         let mut hasher = Sha256::new();
-        for (sha256, scale) in parts {
+        for (sha256, scale, first) in parts {
             hasher.update(sha256.as_bytes());
             hasher.update(scale.to_le_bytes());
+            hasher.update(first.to_le_bytes());
         }
         StackFingerprint(hasher.finalize().into())
     }

@@ -36,11 +36,13 @@
 //! text, and where collections live on disk (`registry`).
 
 mod ask;
+mod beir;
 mod chunk;
 mod citation;
 mod collection;
 mod embed;
 mod engine_embedder;
+mod eval;
 mod files;
 mod graph;
 mod graph_file;
@@ -49,6 +51,7 @@ mod index;
 mod ingest;
 mod keywords;
 mod prompt;
+mod ranking;
 mod relevance;
 mod rows;
 mod schema;
@@ -65,11 +68,13 @@ pub use citation::{Citation, Cited, SUPPORT_THRESHOLD, cite};
 pub use collection::{Collection, DATABASE_FILE};
 pub use embed::{Embed, EmbedderId};
 pub use engine_embedder::EngineEmbedder;
+pub use eval::{EvalReport, evaluate};
 pub use files::{MAX_FILE_BYTES, Skipped, TextFormat};
 pub use graph_file::GRAPH_FILE;
 pub use index::FLAT_LIMIT;
 pub use ingest::{IngestOptions, IngestReport, Progress};
 pub use prompt::{Passage, RagPrompt, build_prompt};
+pub use ranking::RankingScores;
 pub use relevance::{NOTHING_FOUND, RELEVANCE_THRESHOLD, relevant};
 pub use rows::{ChunkRow, DocumentSummary};
 pub use search::{Hit, SearchMode, SearchOptions, SearchResult, SearchTimings};

@@ -37,6 +37,33 @@ pub enum SearchMode {
     Keyword,
 }
 
+impl SearchMode {
+    const ALL: [Self; 3] = [Self::Hybrid, Self::Dense, Self::Keyword];
+}
+
+impl std::fmt::Display for SearchMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Hybrid => "hybrid",
+            Self::Dense => "dense",
+            Self::Keyword => "keyword",
+        })
+    }
+}
+
+impl std::str::FromStr for SearchMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mode = Self::ALL.into_iter().find(|mode| mode.to_string() == text);
+        mode.ok_or_else(|| Error::InvalidArgument {
+            what: "search mode",
+            value: text.to_owned(),
+            expected: "hybrid, dense or keyword".to_owned(),
+        })
+    }
+}
+
 /// How to search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SearchOptions {

@@ -146,3 +146,113 @@ fn the_index_file_can_be_deleted_at_any_time() {
     let after = scratch.json(&["docs", "search", "quarterback"]);
     assert_eq!(before["hits"], after["hits"]);
 }
+
+#[test]
+fn sync_takes_over_what_changed_and_forgets_what_is_gone() {
+    let scratch = Scratch::new();
+    let kept = scratch.write("notes/kept.txt", "The heron nests beside the mill pond.");
+    let gone = scratch.write("notes/gone.txt", "The lighthouse keeper retired in March.");
+    scratch.json(&["docs", "add", text(&scratch.path("notes"))]);
+    std::fs::remove_file(&gone).expect("removed");
+    std::fs::write(&kept, "The heron nests beside the old bridge.").expect("written");
+    scratch.write("notes/new.md", "# Harbour\n\nThe ferry leaves at nine.");
+
+    let stale = scratch.json(&["docs", "verify"]);
+    assert_eq!(stale["ok"], true, "{stale}");
+    assert_eq!(stale["stale"].as_array().map(Vec::len), Some(2), "{stale}");
+    let report = scratch.json(&["docs", "sync"]);
+    for key in ["added", "updated", "removed"] {
+        assert_eq!(report[key], 1, "{key} of {report}");
+    }
+    let found = scratch
+        .json(&["docs", "search", "lighthouse keeper"])
+        .to_string();
+    assert!(!found.contains("gone.txt"), "{found}");
+    let found = scratch.json(&["docs", "search", "where does the heron nest?"]);
+    assert_eq!(
+        found["hits"][0]["text"],
+        "The heron nests beside the old bridge."
+    );
+    assert_eq!(
+        scratch.json(&["docs", "verify"])["stale"]
+            .as_array()
+            .map(Vec::len),
+        Some(0)
+    );
+}
+
+#[test]
+fn a_document_is_shown_and_removed() {
+    let scratch = Scratch::new();
+    scratch.write("a.txt", "The kiln is fired on Tuesdays.");
+    scratch.json(&["docs", "add", "a.txt"]);
+    let id = scratch.json(&["docs", "list"])["documents"][0]["id"].to_string();
+    let shown = scratch.json(&["docs", "show", &id]);
+    assert_eq!(shown["chunks"][0]["text"], "The kiln is fired on Tuesdays.");
+    scratch.json(&["docs", "remove", &id]);
+    assert_eq!(
+        scratch.json(&["docs", "list"])["documents"]
+            .as_array()
+            .map(Vec::len),
+        Some(0)
+    );
+    let again = scratch.run(&["docs", "show", &id]);
+    assert_eq!(again.code, Some(5), "{again:?}");
+    assert_eq!(scratch.json(&["docs", "rebuild"])["vectors"], 0);
+}
+
+fn benchmark(scratch: &Scratch, queries: &str) -> std::path::PathBuf {
+    let corpus = "{\"_id\": \"../x\", \"title\": \"Herons\", \"text\": \"They nest beside the mill pond.\"}\n\
+        {\"_id\": \"b\", \"title\": \"\", \"text\": \"The ferry leaves the harbour at nine.\"}\n";
+    scratch.write("beir/corpus.jsonl", corpus);
+    scratch.write("beir/queries.jsonl", queries);
+    scratch.write(
+        "beir/qrels/test.tsv",
+        "query-id\tcorpus-id\tscore\nq\tb\t1\nq2\t../x\t1\n",
+    );
+    scratch.path("beir")
+}
+
+#[test]
+fn a_benchmark_is_measured() {
+    let scratch = Scratch::new();
+    let queries = "{\"_id\": \"q\", \"text\": \"When does the ferry leave?\"}\n\
+        {\"_id\": \"q2\", \"text\": \"Where do herons nest?\"}\n\
+        {\"_id\": \"unjudged\", \"text\": \"Who?\"}\n";
+    let report = scratch.json(&[
+        "docs",
+        "eval",
+        text(&benchmark(&scratch, queries)),
+        "--mode",
+        "dense",
+    ]);
+    assert_eq!(
+        (&report["queries"], &report["documents"]),
+        (&2.into(), &2.into()),
+        "{report}"
+    );
+    for key in ["recall_at_10", "mrr_at_10", "ndcg_at_10"] {
+        assert_eq!(report[key], 1.0, "{key} of {report}");
+    }
+    assert!(report["p99_ms"].as_f64() >= report["p50_ms"].as_f64());
+    let left = std::fs::read_dir(scratch.path("home/collections")).expect("a folder");
+    assert_eq!(
+        left.count(),
+        0,
+        "the collection of the benchmark is removed"
+    );
+}
+
+#[test]
+fn a_benchmark_that_is_none_is_refused_with_file_and_line() {
+    let scratch = Scratch::new();
+    let folder = benchmark(
+        &scratch,
+        "{\"_id\": \"q\", \"text\": \"When?\"}\n{\"_id\": 7}\n",
+    );
+    let run = scratch.run(&["docs", "eval", text(&folder)]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("queries.jsonl, line 2"), "{run:?}");
+    let missing = scratch.run(&["docs", "eval", "nowhere"]);
+    assert_eq!(missing.code, Some(5), "{missing:?}");
+}

@@ -7,18 +7,23 @@
 //!
 //! Trust, states and scales are left to the registry and the guard.
 
+mod arch;
 mod config;
 mod convert;
 mod delta;
+mod factor;
 mod names;
 mod pairs;
 mod permute;
+mod scaled;
 mod validate;
+mod weights;
 
 use serde::Serialize;
 
 pub use convert::convert_peft;
 pub use delta::{Delta, delta};
+pub use scaled::{Place, write_scaled};
 pub use validate::validate;
 
 /// The largest rank accepted. Published adapters stay below 512, and a rank above the width of the

@@ -84,8 +84,8 @@ fn pair<'a>(
     }
     let rank = u32::try_from(b_cols)
         .ok()
-        .filter(|&rank| u64::from(rank) <= MAX_RANK)
-        .ok_or_else(|| format!("{target} has rank {b_cols}, above the limit of {MAX_RANK}"))?;
+        .filter(|&rank| (1..=MAX_RANK).contains(&u64::from(rank)))
+        .ok_or_else(|| format!("{target} has rank {b_cols}, not 1 to {MAX_RANK}"))?;
     Ok(Pair {
         a,
         b,

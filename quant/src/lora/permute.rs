@@ -22,6 +22,20 @@ pub(super) fn interleave(rows: &[u8], row_bytes: usize, n_heads: usize) -> Optio
     Some(reordered)
 }
 
+/// Exchanges rows and columns of a matrix of `n_rows` rows, whose values are `value_bytes` long.
+pub(super) fn transpose(matrix: &[u8], value_bytes: usize, n_rows: usize) -> Vec<u8> {
+    let row_bytes = matrix.len().checked_div(n_rows).unwrap_or(0).max(1);
+    let n_cols = row_bytes.checked_div(value_bytes).unwrap_or(0);
+    let mut out = Vec::with_capacity(matrix.len());
+    for col in 0..n_cols {
+        for row in matrix.chunks_exact(row_bytes) {
+            let value = row.get(col * value_bytes..(col + 1) * value_bytes);
+            out.extend_from_slice(value.unwrap_or_default());
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -39,6 +53,15 @@ mod tests {
         assert_eq!(interleave(&rows, 1, 5), None);
         assert_eq!(interleave(&rows, 1, 0), None);
         assert_eq!(interleave(&rows, 0, 1), None);
+    }
+
+    #[test]
+    fn a_matrix_turned_twice_is_itself() {
+        let matrix = [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6];
+        let turned = transpose(&matrix, 2, 2);
+        assert_eq!(turned, [1, 1, 4, 4, 2, 2, 5, 5, 3, 3, 6, 6]);
+        assert_eq!(transpose(&turned, 2, 3), matrix);
+        assert!(transpose(&[], 4, 0).is_empty());
     }
 
     /// Rotary embedding as Hugging Face defines it: `x cos + rotate_half(x) sin`.

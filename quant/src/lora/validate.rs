@@ -80,7 +80,19 @@ fn fits(target: &str, pair: &Pair, base: &Gguf) -> Result<(), String> {
             "tensor {target} is {shape:?} in the base, but the adapter is for {adapted:?}"
         ));
     }
-    Ok(())
+    match shares_embedding(base).filter(|_| pair.flipped) {
+        Some(reason) => Err(reason),
+        None => Ok(()),
+    }
+}
+
+/// Why the token embedding of `base` cannot be adapted, where it cannot. Without an output head of
+/// its own, llama.cpp multiplies by the embedding, finds its adapter under the same name, and aborts
+/// on the shape, which is the other way round (`build_lora_mm` in `llama-graph.cpp`).
+pub(super) fn shares_embedding(base: &Gguf) -> Option<String> {
+    base.tensor("output.weight").is_none().then(|| {
+        "the base uses its token embedding as output head too, and llama.cpp cannot adapt one without the other".to_owned()
+    })
 }
 
 fn finite(adapter: &Gguf, tensor: &TensorInfo) -> Result<()> {

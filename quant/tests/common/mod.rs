@@ -44,8 +44,17 @@ pub fn f16_bytes(values: &[f32]) -> Vec<u8> {
     halves.flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// Writes the little llama; `change` may alter its metadata.
+/// Writes the little llama, whose embedding is its head too; `change` may alter its metadata.
 pub fn llama_base(dir: &Path, change: impl FnOnce(&mut Metadata)) -> Gguf {
+    little_llama(dir, false, change)
+}
+
+/// Writes the little llama with an output head of its own.
+pub fn llama_base_with_head(dir: &Path) -> Gguf {
+    little_llama(dir, true, |_| {})
+}
+
+fn little_llama(dir: &Path, has_head: bool, change: impl FnOnce(&mut Metadata)) -> Gguf {
     let mut metadata = Metadata::new();
     metadata
         .set("general.architecture", "llama")
@@ -60,6 +69,9 @@ pub fn llama_base(dir: &Path, change: impl FnOnce(&mut Metadata)) -> Gguf {
         writer.tensor(name, &[cols as u64, rows as u64], GgmlType::F32, bytes);
     };
     add("token_embd.weight".into(), N_EMBD, N_VOCAB);
+    if has_head {
+        add("output.weight".into(), N_EMBD, N_VOCAB);
+    }
     for layer in 0..N_LAYERS {
         for (_, kind, cols, rows) in MODULES {
             add(format!("blk.{layer}.{kind}.weight"), *cols, *rows);

@@ -1,0 +1,95 @@
+//! `unforget docs list`, `show` and `remove`: what is in a collection.
+
+use serde::Serialize;
+use unforget::Result;
+use unforget::rag::{ChunkRow, DocumentSummary};
+
+use super::CollectionArgs;
+use crate::cli::{Context, output, resolve};
+
+#[derive(Debug, clap::Args)]
+pub struct DocumentArgs {
+    /// Number of the document, as `unforget docs list` shows it
+    #[arg(value_name = "ID")]
+    id: i64,
+
+    #[command(flatten)]
+    collection: CollectionArgs,
+}
+
+pub fn list(args: CollectionArgs, context: &Context) -> Result<()> {
+    #[derive(Serialize)]
+    struct Report {
+        collection: String,
+        documents: Vec<DocumentSummary>,
+    }
+    let documents = resolve::open_collection(&context.home, &args.collection)?.documents()?;
+    let report = Report {
+        collection: args.collection,
+        documents,
+    };
+    context.output.result(&report, |out| {
+        let rows: Vec<_> = report
+            .documents
+            .iter()
+            .map(|document| {
+                vec![
+                    document.id.to_string(),
+                    document.chunks.to_string(),
+                    document.tokens.to_string(),
+                    document.bytes.to_string(),
+                    document.path.clone(),
+                ]
+            })
+            .collect();
+        output::table(out, &["id", "chunks", "tokens", "bytes", "path"], &rows)
+    })
+}
+
+pub fn show(args: DocumentArgs, context: &Context) -> Result<()> {
+    #[derive(Serialize)]
+    struct Report {
+        document: i64,
+        chunks: Vec<ChunkRow>,
+    }
+    let collection = resolve::open_collection(&context.home, &args.collection.collection)?;
+    let report = Report {
+        document: args.id,
+        chunks: collection.chunks(args.id)?,
+    };
+    context.output.result(&report, |out| {
+        if let Some(first) = report.chunks.first() {
+            writeln!(out, "{}", first.path)?;
+        }
+        for chunk in &report.chunks {
+            let heading = if chunk.heading.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", chunk.heading)
+            };
+            writeln!(
+                out,
+                "\nbytes {}-{}, {} tokens{heading}",
+                chunk.start, chunk.end, chunk.tokens
+            )?;
+            writeln!(out, "{}", chunk.text)?;
+        }
+        Ok(())
+    })
+}
+
+pub fn remove(args: DocumentArgs, context: &Context) -> Result<()> {
+    #[derive(Serialize)]
+    struct Report {
+        removed: i64,
+    }
+    resolve::open_collection(&context.home, &args.collection.collection)?.remove(args.id)?;
+    let report = Report { removed: args.id };
+    context.output.result(&report, |out| {
+        writeln!(
+            out,
+            "document {} is removed; `unforget docs sync` adds it again while its file is under a path that was added",
+            args.id
+        )
+    })
+}
