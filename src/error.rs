@@ -221,6 +221,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// An adapter that the guard does not let through.
+    #[error("adapter '{adapter}' is refused by the guard: {reason}")]
+    GuardRefused {
+        /// The adapter's name.
+        adapter: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+
     /// A guard certificate that cannot be trusted, or is not about what it is shown for.
     #[error("certificate: {reason}")]
     Certificate {
@@ -293,7 +302,7 @@ impl Error {
             | Self::AdapterRefused { .. }
             | Self::EmbedderMismatch { .. } => ErrorKind::NotFoundOrIncompatible,
             Self::Interrupted => ErrorKind::Interrupted,
-            Self::Certificate { .. } => ErrorKind::Rejected,
+            Self::Certificate { .. } | Self::GuardRefused { .. } => ErrorKind::Rejected,
             Self::Format(error) => kind_of_format(error),
             Self::ModelLoad { .. }
             | Self::ContextFull { .. }

@@ -34,4 +34,4 @@ pub use pull::{
     DEFAULT_HUB, HubAccess, HubRequest, Installed, MAX_DOWNLOAD, Phase, PullProgress, PullRequest,
     PullSource, UrlRequest, pull,
 };
-pub use store::{AdapterRecord, ModelRecord, Registry};
+pub use store::{AdapterRecord, ModelRecord, Registry, ForcedUse, ReportRecord};
