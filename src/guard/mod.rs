@@ -17,6 +17,7 @@ pub mod key;
 pub mod measurement;
 pub mod metric;
 pub mod overlap;
+pub mod report;
 #[cfg(test)]
 mod sample;
 pub mod stats;
