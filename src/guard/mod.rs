@@ -20,6 +20,7 @@ pub mod measure;
 pub mod measurement;
 pub mod metric;
 pub mod overlap;
+pub mod report;
 #[cfg(test)]
 mod sample;
 pub mod stats;
