@@ -8,6 +8,7 @@ mod answer;
 mod ask;
 mod bench;
 mod chat;
+mod check;
 mod docs;
 mod doctor;
 mod inspect;
@@ -17,6 +18,7 @@ mod options;
 mod output;
 mod progress;
 mod pull;
+mod report;
 mod resolve;
 mod run;
 
@@ -43,7 +45,7 @@ use output::Output;
     unforget docs add ~/notes && unforget ask \"When is the next release?\"\n  \
     unforget adapter import ./my-lora --base smollm2 --name mine && unforget run --adapter mine \"Hello\"\n\n\
     Data live in UNFORGET_HOME, by default the platform's data folder.\n\
-    Exit codes: 0 done, 1 failed, 2 usage, 5 not found or incompatible, 130 interrupted.")]
+    Exit codes: 0 done, 1 failed, 2 usage, 3 rejected by the guard, 4 undecided, 5 not found or incompatible, 130 interrupted.")]
 struct Cli {
     /// Folder of models, adapters and collections
     #[arg(long, global = true, env = "UNFORGET_HOME", value_name = "DIR")]
@@ -77,6 +79,10 @@ enum Command {
     Docs(docs::Args),
     /// Import, list and inspect adapters
     Adapter(adapter::Args),
+    /// Measure what adapters make the base forget, and judge it by a budget
+    Check(check::Args),
+    /// Show a report of the guard again, or verify a certificate
+    Report(report::Args),
     /// Measure prefill and decode
     Bench(bench::Args),
     /// Check this machine, this build and the data folder
@@ -117,6 +123,8 @@ fn run(cli: Cli) -> unforget::Result<ExitCode> {
         Command::Ask(args) => ask::run(args, &context),
         Command::Docs(args) => docs::run(args, &context),
         Command::Adapter(args) => adapter::run(args, &context),
+        Command::Check(args) => check::run(args, &context),
+        Command::Report(args) => report::run(args, &context),
         Command::Bench(args) => bench::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
     }

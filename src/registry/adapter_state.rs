@@ -44,7 +44,10 @@ impl AdapterState {
     /// to a verdict: what was out of use is made quarantined and measured again first.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
-        !matches!((self, next), (Self::Retired, Self::Certified | Self::Failed))
+        !matches!(
+            (self, next),
+            (Self::Retired, Self::Certified | Self::Failed)
+        )
     }
 }
 

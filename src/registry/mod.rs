@@ -21,6 +21,7 @@ mod listing;
 mod name;
 mod pip_package;
 mod pull;
+mod report_file;
 mod store;
 
 pub use adapter_state::AdapterState;
@@ -34,4 +35,5 @@ pub use pull::{
     DEFAULT_HUB, HubAccess, HubRequest, Installed, MAX_DOWNLOAD, Phase, PullProgress, PullRequest,
     PullSource, UrlRequest, pull,
 };
-pub use store::{AdapterRecord, ModelRecord, Registry, ForcedUse, ReportRecord};
+pub use report_file::{Finding, apply_finding, store_report};
+pub use store::{AdapterRecord, ForcedUse, ModelRecord, Registry, ReportRecord};

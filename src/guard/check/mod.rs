@@ -3,6 +3,7 @@
 //! The base is measured first and its records are cached; items are taken in parts, and after each part the figures are
 //! looked at: once the verdict cannot change within its error, the rest is saved.
 
+mod body;
 mod run;
 mod tier;
 mod tracks;
@@ -11,6 +12,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
+pub use body::overlap_with;
 pub use run::{Checked, check};
 pub use tier::{Sizes, Tier};
 

@@ -59,12 +59,12 @@ impl Tier {
     pub const fn sizes(self) -> Sizes {
         match self {
             Self::Smoke => Sizes {
-                choices: 12,
+                choices: 8,
                 clozes: 54,
                 prompts: 40,
                 windows: 12,
                 domain: 20,
-                max_tokens: 128,
+                max_tokens: 96,
                 looks: 3,
                 noise: 2,
             },
