@@ -78,6 +78,10 @@ pub struct MeasureArgs {
     #[arg(long)]
     pub no_cache: bool,
 
+    /// Measure everything, also when the verdict stands before
+    #[arg(long)]
+    pub all: bool,
+
     /// Threads [default: one a core]
     #[arg(short, long, env = "UNFORGET_THREADS", value_name = "N")]
     pub threads: Option<u32>,
@@ -117,11 +121,15 @@ impl MeasureArgs {
 
     /// How a tier is measured.
     pub fn options(&self, tier: Tier, home: &Home) -> MeasureOptions {
+        let mut options = MeasureOptions::of(tier);
+        if self.all {
+            options.sizes.looks = 1;
+        }
         MeasureOptions {
             cache: (!self.no_cache).then(|| home.guard_cache()),
             n_threads: self.threads,
             cancel: interrupt::token(),
-            ..MeasureOptions::of(tier)
+            ..options
         }
     }
 }
@@ -162,7 +170,6 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         &target.stack,
         &prepared.suite,
         &prepared.budget,
-        args.tier,
         &options,
         |at| {
             bar.set_length(at.total as u64);

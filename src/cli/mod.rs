@@ -21,6 +21,7 @@ mod pull;
 mod report;
 mod resolve;
 mod run;
+mod sweep;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,6 +82,8 @@ enum Command {
     Adapter(adapter::Args),
     /// Measure what adapters make the base forget, and judge it by a budget
     Check(check::Args),
+    /// Find the scale at which an adapter gains most inside the budget
+    Sweep(sweep::Args),
     /// Show a report of the guard again, or verify a certificate
     Report(report::Args),
     /// Measure prefill and decode
@@ -124,6 +127,7 @@ fn run(cli: Cli) -> unforget::Result<ExitCode> {
         Command::Docs(args) => docs::run(args, &context),
         Command::Adapter(args) => adapter::run(args, &context),
         Command::Check(args) => check::run(args, &context),
+        Command::Sweep(args) => sweep::run(args, &context),
         Command::Report(args) => report::run(args, &context),
         Command::Bench(args) => bench::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),

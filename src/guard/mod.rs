@@ -25,4 +25,5 @@ pub mod report;
 mod sample;
 pub mod stats;
 pub mod suite;
+pub mod sweep;
 pub mod verdict;

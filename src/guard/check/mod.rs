@@ -31,11 +31,24 @@ const CACHE_VERSION: u32 = 1;
 /// Tokens of the run that the bare speed is taken from.
 const RAW_TOKENS: usize = 128;
 
+/// One half of every group's items, for picking on one and certifying on the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// Every second item, from the first.
+    First,
+    /// The others.
+    Second,
+}
+
 /// How to measure.
 #[derive(Debug, Clone)]
 pub struct MeasureOptions {
     /// How much.
     pub sizes: Sizes,
+    /// Judge only what there are enough items for, as the smoke tier does.
+    pub screen: bool,
+    /// Only one half of the items, in a sweep.
+    pub half: Option<Half>,
     /// Where the base's records are kept; nowhere if none.
     pub cache: Option<PathBuf>,
     /// The format that the adapter was trained to answer in, where it is known from elsewhere than the suite's domain.
@@ -52,6 +65,8 @@ impl MeasureOptions {
     pub fn of(tier: Tier) -> Self {
         Self {
             sizes: tier.sizes(),
+            screen: tier == Tier::Smoke,
+            half: None,
             cache: None,
             format: None,
             n_threads: None,
@@ -96,6 +111,14 @@ pub fn measure(
             expected: "at least one to measure".to_owned(),
         });
     }
+    let halved;
+    let suite = match options.half {
+        None => suite,
+        Some(half) => {
+            halved = suite.half(half == Half::First);
+            &halved
+        }
+    };
     let mut tracks = tracks::tracks(model, suite, options.format.as_ref(), &options.sizes)?;
     if tracks.is_empty() {
         return Err(Error::InvalidArgument {
@@ -164,6 +187,7 @@ fn take_part(
     total: usize,
     progress: &mut impl FnMut(Progress<'_>),
 ) -> Result<()> {
+    let some_tell = tracks.iter().any(|track| track.first_look() > 0);
     for i in 0..tracks.len() {
         let done = tracks.iter().map(|track| track.done()).sum();
         let track = &mut tracks[i];
@@ -173,7 +197,11 @@ fn take_part(
             total,
             look,
         });
-        let wanted = look.items(track.n_items()).max(track.first_look());
+        // The first of several looks is at the telling groups alone: a clear fail need not wait for the others.
+        let wanted = match (track.first_look(), look.number()) {
+            (0, 1) if some_tell && !look.is_last() => 0,
+            (first, _) => look.items(track.n_items()).max(first),
+        };
         track.advance(wanted, run)?;
     }
     Ok(())

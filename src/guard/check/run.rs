@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{MeasureOptions, Progress, Tier, measure};
+use super::{MeasureOptions, Progress, measure};
 use crate::Result;
 use crate::engine::{AdapterStack, Model};
 use crate::guard::budget::{Action, Budget, Rule};
@@ -32,14 +32,14 @@ pub fn check(
     stack: &AdapterStack,
     suite: &Suite,
     budget: &Budget,
-    tier: Tier,
     options: &MeasureOptions,
     progress: impl FnMut(Progress<'_>),
 ) -> Result<Checked> {
     // A quick look judges what it has enough items for; the other tiers judge everything or say that they cannot.
-    let judge = match tier {
-        Tier::Smoke => screen_look,
-        Tier::Gate | Tier::Certify => judge_look,
+    let judge = if options.screen {
+        screen_look
+    } else {
+        judge_look
     };
     let plan = Plan::new(budget.confidence(), options.sizes.looks)?;
     let mut outcome = None;
@@ -68,8 +68,12 @@ pub fn check(
     })
 }
 
-/// Whether a group has too few items so far to be judged, and will have enough.
+/// Whether a group has no items so far, or too few to be judged, and will have enough.
 fn has_more_to_judge(judged: &Outcome, budget: &Budget, totals: &HashMap<String, usize>) -> bool {
+    let is_measured = |name: &String| judged.groups.iter().any(|group| group.name == *name);
+    if !totals.keys().all(is_measured) {
+        return true;
+    }
     let all: usize = totals.values().sum();
     judged.groups.iter().any(|group| {
         let rule = if group.pooled.is_empty() {

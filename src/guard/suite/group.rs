@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::item::{ChoiceItem, Item, Line, PromptItem, TargetItem};
 use super::wrong;
 use crate::Result;
+use crate::engine::ContentHash;
 
 /// Longest line in bytes: longer than any context holds as tokens of one item.
 const MAX_LINE_BYTES: usize = 64 << 10;
@@ -96,6 +97,27 @@ impl Group {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Keeps one half of the items, see [`super::Suite::half`].
+    pub(super) fn halve(&mut self, first: bool) {
+        fn keep<T: Clone>(items: &mut Vec<T>, first: bool, id: impl Fn(&T) -> &str) {
+            let is_first =
+                |item: &T| ContentHash::of(id(item).as_bytes()).as_bytes()[0].is_multiple_of(2);
+            let kept: Vec<T> = items
+                .iter()
+                .filter(|item| is_first(item) == first)
+                .cloned()
+                .collect();
+            if kept.len() >= MIN_ITEMS {
+                *items = kept;
+            }
+        }
+        match &mut self.items {
+            Items::Choice(items) => keep(items, first, |item| &item.id),
+            Items::Target(items) => keep(items, first, |item| &item.id),
+            Items::Prompts(items) => keep(items, first, |item| &item.id),
+        }
     }
 
     /// Prompts with their answers, for comparing with an adapter's training rows.
@@ -214,6 +236,28 @@ mod tests {
             "`target` is empty",
         );
         refused(&"x".repeat(70_000), "70000 bytes");
+    }
+
+    #[test]
+    fn halves_share_nothing_and_leave_nothing_out() -> Result<()> {
+        let lines: String = (0..40)
+            .map(|i| format!("{{\"id\":\"{i}\",\"prompt\":\"P\"}}\n"))
+            .collect();
+        let whole = Group::parse("g", &lines)?;
+        let half = |first| {
+            let mut group = whole.clone();
+            group.halve(first);
+            group
+                .texts()
+                .iter()
+                .map(|(id, _)| (*id).to_owned())
+                .collect::<HashSet<_>>()
+        };
+        let (one, other) = (half(true), half(false));
+        assert!(one.is_disjoint(&other));
+        assert_eq!(one.len() + other.len(), 40);
+        assert!(one.len() > 10 && other.len() > 10);
+        Ok(())
     }
 
     #[test]

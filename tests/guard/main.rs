@@ -1,0 +1,12 @@
+//! The guard with the real base: the reference pair, null adapters, enforcement, and what it must not be fooled by.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../cli/scratch.rs"]
+mod scratch;
+
+mod adapters;
+mod bad_input;
+mod crosscheck;
+mod enforcement;
+mod reference;
