@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code)] // The command line's tests use all of it.
 #[path = "../cli/scratch.rs"]
 mod scratch;
 

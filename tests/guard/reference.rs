@@ -80,17 +80,8 @@ fn careless_fails_gentle_and_null_pass() -> Result<()> {
     let cache = scratch.path().join("cache");
     let model = common::base();
     let suite = suite(&["general_prompts", "prose", "facts_cloze"]);
-    let run = |stack: &AdapterStack| {
-        check(
-            &model,
-            stack,
-            &suite,
-            &strict(),
-            Tier::Gate,
-            &options(&cache),
-            |_| {},
-        )
-    };
+    let run =
+        |stack: &AdapterStack| check(&model, stack, &suite, &strict(), &options(&cache), |_| {});
 
     let careless = stack(&model, &reference(scratch.path(), "triage-careless"));
     let failed = run(&careless)?;
