@@ -16,7 +16,7 @@ use crate::common;
 const SIZES: Sizes = Sizes {
     choices: 16,
     clozes: 24,
-    prompts: 10,
+    prompts: 14,
     windows: 6,
     domain: 10,
     max_tokens: 96,
@@ -40,7 +40,7 @@ fn budget(rules: &[String]) -> Budget {
 fn strict() -> Budget {
     budget(&[
         rule("general_prompts", "kl", 0.2),
-        rule("general_prompts", "format_collapse", 0.5),
+        rule("general_prompts", "format_collapse", 0.35),
         rule("prose", "kl", 0.2),
         rule("prose", "ln_perplexity_ratio", 0.2),
         rule("facts_cloze", "nll", 0.6),
