@@ -195,3 +195,28 @@ fn dates() {
     assert_eq!(at(1_795_486_271), "2026-11-24T02:11:11Z");
     assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+
+    /// Any one character changed: an error, or the same body (in white space, say), never another one.
+    #[test]
+    fn no_change_goes_unseen(place in 0..1_000_000_usize, letter in "[a-z0-9]") {
+        let text = sealed_once();
+        let place = place % text.len();
+        if text.is_char_boundary(place) && text.is_char_boundary(place + 1) {
+            let mut changed = text.to_owned();
+            changed.replace_range(place..=place, &letter);
+            if let Ok(read) = Certificate::verify(&changed, None) {
+                let original = Certificate::verify(text, None).unwrap();
+                proptest::prop_assert_eq!(read.body(), original.body());
+            }
+        }
+    }
+}
+
+fn sealed_once() -> &'static str {
+    static TEXT: std::sync::LazyLock<String> =
+        std::sync::LazyLock::new(|| Certificate::seal(&sample::body(), None).unwrap().to_json());
+    &TEXT
+}
