@@ -146,6 +146,9 @@ fn it_covers_what_was_measured_and_nothing_else() {
         scale,
         ..exact.clone()
     };
+    certificate
+        .check_covers(&of(0.1 + 0.2 + 0.7 + f64::EPSILON))
+        .unwrap();
     refused(of(1.1), "from 0 to 1");
     refused(of(-0.1), "from 0 to 1");
     refused(of(f64::NAN), "from 0 to 1");
