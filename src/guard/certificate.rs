@@ -25,6 +25,9 @@ pub const VERSION: u32 = 1;
 /// A certificate lists the items that flipped, not the items: more than this is something else.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
 
+/// Scales are kept to nine digits: what differs less is the same scale.
+const SCALE_SLACK: f64 = 1e-9;
+
 /// A file known by its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -227,7 +230,7 @@ impl Certificate {
             )));
         }
         let scale = wanted.scale;
-        if !(0.0..=*max_scale).contains(&scale) {
+        if !(0.0..=*max_scale + SCALE_SLACK).contains(&scale) {
             return Err(wrong(format!(
                 "it holds for scales from 0 to {max_scale}, not for {scale}; check with --scale {scale}"
             )));

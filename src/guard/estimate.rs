@@ -154,7 +154,7 @@ mod tests {
         assert_eq!((flips.negative, flips.positive), (40, 0));
         assert!(found.delta.unwrap().high < -0.25 && found.harm(&acc).unwrap().low > 0.25);
 
-        let collapsed = of_n(100, |i| (0.0, f64::from(i % 2 == 0)));
+        let collapsed = of_n(100, |i| (0.0, f64::from(i % 2 < 1)));
         let collapse = series(Metric::FormatCollapse, None, collapsed);
         let found = Estimate::of(&collapse, Confidence::DEFAULT);
         assert_eq!(found.flips.unwrap().negative, 50);
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn clusters_cost_items() {
-        let score = |i: usize| (1.0, f64::from(i / 5 % 3 != 0));
+        let score = |i: usize| (1.0, f64::from(!(i / 5).is_multiple_of(3)));
         let alone = series(Metric::Acc, None, of_n(100, score));
         let mut together = of_n(100, score);
         for (i, pair) in together.iter_mut().enumerate() {

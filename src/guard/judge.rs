@@ -30,7 +30,9 @@ pub(super) fn judge(
     let above = above_chance(series);
     let decision = match rule {
         None => Decision::not_judged("no rule of the budget is about it".to_owned()),
-        Some(rule) if above == Some(false) => guessing(series, rule, stand_in),
+        Some(rule) if above == Some(false) && rule.direction == Direction::Retain => {
+            guessing(series, rule, stand_in)
+        }
         Some(rule) => decide(rule, &estimate, estimate.harm(series)),
     };
     let share = |count: usize| count as f64 / estimate.n as f64;
@@ -227,6 +229,18 @@ mod tests {
             left.reason
         );
         assert_eq!(of(StandIn::Missing).verdict, Some(Verdict::Undecided));
+    }
+
+    #[test]
+    fn a_task_that_the_base_guesses_on_can_be_gained() {
+        let pair = |i: usize| Pair::new(i.to_string(), f64::from(i % 4 < 1), 1.0);
+        let pairs = (0..100).map(pair).collect();
+        let series = Series::new("g", Metric::Acc, Some(0.25), pairs).unwrap();
+        let gained = judged(&series, &rule("acc", "gain", 0.1));
+        assert_eq!(
+            (gained.verdict, gained.above_chance),
+            (Some(Verdict::Pass), Some(false))
+        );
     }
 
     #[test]

@@ -146,6 +146,9 @@ fn it_covers_what_was_measured_and_nothing_else() {
         scale,
         ..exact.clone()
     };
+    certificate
+        .check_covers(&of(0.1 + 0.2 + 0.7 + f64::EPSILON))
+        .unwrap();
     refused(of(1.1), "from 0 to 1");
     refused(of(-0.1), "from 0 to 1");
     refused(of(f64::NAN), "from 0 to 1");
@@ -194,4 +197,29 @@ fn dates() {
     assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
     assert_eq!(at(1_795_486_271), "2026-11-24T02:11:11Z");
     assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+
+    /// Any one character changed: an error, or the same body (in white space, say), never another one.
+    #[test]
+    fn no_change_goes_unseen(place in 0..1_000_000_usize, letter in "[a-z0-9]") {
+        let text = sealed_once();
+        let place = place % text.len();
+        if text.is_char_boundary(place) && text.is_char_boundary(place + 1) {
+            let mut changed = text.to_owned();
+            changed.replace_range(place..=place, &letter);
+            if let Ok(read) = Certificate::verify(&changed, None) {
+                let original = Certificate::verify(text, None).unwrap();
+                proptest::prop_assert_eq!(read.body(), original.body());
+            }
+        }
+    }
+}
+
+fn sealed_once() -> &'static str {
+    static TEXT: std::sync::LazyLock<String> =
+        std::sync::LazyLock::new(|| Certificate::seal(&sample::body(), None).unwrap().to_json());
+    &TEXT
 }

@@ -38,7 +38,8 @@ pub fn render(certificate: &Certificate) -> String {
         ),
         (
             "Harm against the budget",
-            "1 is the budget of each rule. A rule is met where the whole line is left of it.",
+            "1 is the budget of each rule. A rule is met where the whole line is left of it. \
+             Beyond 3 budgets it is drawn at the edge.",
             plots::harms(body),
         ),
         (

@@ -153,6 +153,20 @@ mod tests {
         assert!((found.low + 0.2782).abs() < 0.02, "{found:?}");
     }
 
+    /// scipy 1.17.1, bootstrap(method="BCa", n_resamples=200000) on the same 200 skewed values: 1.1523 to 1.4284. Ours
+    /// expands the levels, by 1 % of the width at this size, and draws 20 times fewer resamples.
+    #[test]
+    fn agrees_with_scipy_on_skewed_data() {
+        let n = 200;
+        let values: Vec<f64> = (0..n)
+            .map(|i| (0.7 * normal_quantile((f64::from(i) + 0.5) / f64::from(n))).exp())
+            .collect();
+        let found = interval(&alone(&values)).unwrap();
+        assert!((found.estimate - 1.274_277_833).abs() < 1e-8, "{found:?}");
+        assert!((found.low - 1.1523).abs() < 0.008, "{found:?}");
+        assert!((found.high - 1.4284).abs() < 0.008, "{found:?}");
+    }
+
     #[test]
     fn the_same_data_give_the_same_interval() {
         let values: Vec<f64> = (0..40).map(|i| f64::from(i * i % 17)).collect();

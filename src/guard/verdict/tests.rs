@@ -173,8 +173,7 @@ fn a_group_at_chance_needs_its_continuous_metric() {
         Series::new("a", Metric::GoldProbability, None, pairs).unwrap()
     };
     let at_chance = || {
-        let pair =
-            |i: usize| Pair::new(i.to_string(), f64::from(i % 4 == 0), f64::from(i % 4 == 1));
+        let pair = |i: usize| Pair::new(i.to_string(), f64::from(i % 4 < 1), f64::from(i % 4 == 1));
         let pairs = (0..100).map(pair).collect();
         Series::new("a", Metric::AccNorm, Some(0.25), pairs).unwrap()
     };
@@ -187,7 +186,7 @@ fn a_group_at_chance_needs_its_continuous_metric() {
 #[test]
 fn free_answers_in_the_trained_format_fail_where_choices_do_not_see_it() {
     // The careless reference: choices at chance for both, every general prompt answered as a ticket.
-    let pair = |i: usize| Pair::new(i.to_string(), f64::from(i % 4 == 0), f64::from(i % 4 == 0));
+    let pair = |i: usize| Pair::new(i.to_string(), f64::from(i % 4 < 1), f64::from(i % 4 < 1));
     let choices = Series::new(
         "a",
         Metric::AccNorm,
