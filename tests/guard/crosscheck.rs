@@ -22,6 +22,9 @@ struct GoldenItem {
     acc_norm: f64,
 }
 
+/// What an item scored there.
+type Wanted = fn(&GoldenItem) -> f64;
+
 #[test]
 fn accuracy_is_that_of_an_independent_implementation() -> Result<()> {
     let golden: Golden =
@@ -44,7 +47,7 @@ fn accuracy_is_that_of_an_independent_implementation() -> Result<()> {
         let found = series.iter().find(|series| series.metric() == metric);
         found.expect("a series").pairs().to_vec()
     };
-    let metrics: [(Metric, fn(&GoldenItem) -> f64); 2] = [
+    let metrics: [(Metric, Wanted); 2] = [
         (Metric::Acc, |item| item.acc),
         (Metric::AccNorm, |item| item.acc_norm),
     ];
