@@ -59,10 +59,10 @@ impl Tier {
     pub const fn sizes(self) -> Sizes {
         match self {
             Self::Smoke => Sizes {
-                choices: 8,
-                clozes: 54,
+                choices: 4,
+                clozes: 50,
                 prompts: 40,
-                windows: 12,
+                windows: 10,
                 domain: 20,
                 max_tokens: 96,
                 looks: 3,
