@@ -143,6 +143,17 @@ pub enum Error {
     #[error("engine failed: {0}")]
     Engine(String),
 
+    /// A suite's file that cannot be used as it is.
+    #[error("suite {file} line {line}: {reason}")]
+    Suite {
+        /// The file, or the group's name.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// A model gave logits that are infinite or NaN: nothing that is computed from them means anything.
     #[error(
         "the logits at {place} are not finite; a weight of the base or of an adapter is broken, or the scale is too large"
@@ -219,6 +230,22 @@ pub enum Error {
         reason: String,
     },
 
+    /// An adapter that the guard does not let through.
+    #[error("adapter '{adapter}' is refused by the guard: {reason}")]
+    GuardRefused {
+        /// The adapter's name.
+        adapter: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+
+    /// A guard certificate that cannot be trusted, or is not about what it is shown for.
+    #[error("certificate: {reason}")]
+    Certificate {
+        /// Why, and what to do.
+        reason: String,
+    },
+
     /// A file in the data folder that was written by a newer version, or is damaged.
     #[error("cannot use {}: {reason}", .path.display())]
     Damaged {
@@ -238,6 +265,10 @@ pub enum ErrorKind {
     Usage,
     /// Not there, or not made for each other.
     NotFoundOrIncompatible,
+    /// Rejected by the guard.
+    Rejected,
+    /// The guard could not decide.
+    Undecided,
     /// Stopped from outside.
     Interrupted,
 }
@@ -249,6 +280,8 @@ impl ErrorKind {
         match self {
             Self::Failed => 1,
             Self::Usage => 2,
+            Self::Rejected => 3,
+            Self::Undecided => 4,
             Self::NotFoundOrIncompatible => 5,
             Self::Interrupted => 130,
         }
@@ -265,7 +298,9 @@ impl Error {
                 std::io::ErrorKind::Interrupted => ErrorKind::Interrupted,
                 _ => ErrorKind::Failed,
             },
-            Self::InvalidArgument { .. } | Self::Grammar(_) => ErrorKind::Usage,
+            Self::InvalidArgument { .. } | Self::Grammar(_) | Self::Suite { .. } => {
+                ErrorKind::Usage
+            }
             Self::UnknownName { .. }
             | Self::NotInstalled { .. }
             | Self::NothingInstalled { .. }
@@ -276,6 +311,7 @@ impl Error {
             | Self::AdapterRefused { .. }
             | Self::EmbedderMismatch { .. } => ErrorKind::NotFoundOrIncompatible,
             Self::Interrupted => ErrorKind::Interrupted,
+            Self::Certificate { .. } | Self::GuardRefused { .. } => ErrorKind::Rejected,
             Self::Format(error) => kind_of_format(error),
             Self::ModelLoad { .. }
             | Self::ContextFull { .. }

@@ -47,18 +47,39 @@ fn never_mentions(folder: &str, words: &[&str]) {
 fn dependencies_point_one_way() {
     never_mentions(
         "src/llama",
-        &["crate::engine", "crate::rag", "crate::registry"],
+        &[
+            "crate::engine",
+            "crate::rag",
+            "crate::registry",
+            "crate::guard",
+        ],
     );
-    never_mentions("src/engine", &["crate::rag", "crate::registry"]);
-    never_mentions("src/rag", &["crate::registry", "crate::llama"]);
-    never_mentions("src/registry", &["crate::rag", "crate::llama"]);
+    never_mentions(
+        "src/engine",
+        &["crate::rag", "crate::registry", "crate::guard"],
+    );
+    never_mentions(
+        "src/rag",
+        &["crate::registry", "crate::llama", "crate::guard"],
+    );
+    never_mentions(
+        "src/registry",
+        &["crate::rag", "crate::llama", "crate::guard"],
+    );
+    never_mentions("src/guard", &["crate::rag", "crate::llama", "crate::cli"]);
     never_mentions("src/cli", &["llama_cpp", "unforget_quant"]);
     never_mentions("quant/src", &["unforget::"]);
 }
 
 #[test]
 fn only_the_boundary_knows_llama_cpp() {
-    for folder in ["src/engine", "src/rag", "src/registry", "ffi/src"] {
+    for folder in [
+        "src/engine",
+        "src/rag",
+        "src/registry",
+        "src/guard",
+        "ffi/src",
+    ] {
         never_mentions(folder, &["llama_cpp_2", "llama_cpp_sys_2"]);
     }
 }

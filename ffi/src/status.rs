@@ -32,6 +32,8 @@ impl From<ErrorKind> for uf_status {
             ErrorKind::Failed => Self::UF_FAILED,
             ErrorKind::Usage => Self::UF_USAGE,
             ErrorKind::NotFoundOrIncompatible => Self::UF_NOT_FOUND,
+            ErrorKind::Rejected => Self::UF_REJECTED,
+            ErrorKind::Undecided => Self::UF_UNDECIDED,
             ErrorKind::Interrupted => Self::UF_INTERRUPTED,
         }
     }
@@ -64,6 +66,8 @@ mod tests {
             (ErrorKind::Failed, uf_status::UF_FAILED),
             (ErrorKind::Usage, uf_status::UF_USAGE),
             (ErrorKind::NotFoundOrIncompatible, uf_status::UF_NOT_FOUND),
+            (ErrorKind::Rejected, uf_status::UF_REJECTED),
+            (ErrorKind::Undecided, uf_status::UF_UNDECIDED),
             (ErrorKind::Interrupted, uf_status::UF_INTERRUPTED),
         ];
         for (kind, status) in kinds {

@@ -22,6 +22,8 @@ pub struct AdapterReport {
     scale: f32,
     profile: LayerProfile,
     state: AdapterState,
+    /// Used against what the guard says.
+    forced: bool,
 }
 
 /// What every answer is printed with.
@@ -58,13 +60,14 @@ pub fn adapter_reports(resolved: &Resolved) -> Vec<AdapterReport> {
     resolved
         .stack
         .iter()
-        .zip(&resolved.states)
-        .map(|((adapter, scale), &state)| AdapterReport {
+        .zip(&resolved.trust)
+        .map(|((adapter, scale), trust)| AdapterReport {
             name: adapter.name().to_owned(),
             sha256: adapter.sha256(),
             scale,
             profile: adapter.profile(),
-            state,
+            state: trust.state,
+            forced: trust.forced,
         })
         .collect()
 }

@@ -267,14 +267,14 @@ impl<'a> Chat<'a> {
 
     fn add_adapter(&mut self, text: &str) -> Result<()> {
         let request = AdapterRequest::parse(text)?;
-        let (adapter, scale, state) = resolve::open_adapter(
+        let (adapter, scale, trust) = resolve::open_adapter(
             &request,
             self.args.model.force,
             &self.resolved.model,
             &self.registry,
         )?;
         let mut entries = self.stack_without(adapter.name());
-        entries.push(((adapter, scale), state));
+        entries.push(((adapter, scale), trust));
         self.set_stack(entries)
     }
 
@@ -290,21 +290,21 @@ impl<'a> Chat<'a> {
             .stack
             .iter()
             .map(|(adapter, scale)| (adapter.clone(), scale))
-            .zip(self.resolved.states.iter().copied())
+            .zip(self.resolved.trust.iter().copied())
             .filter(|((adapter, _), _)| adapter.name() != name)
             .collect()
     }
 
     fn set_stack(&mut self, entries: Vec<StackEntry>) -> Result<()> {
         let mut stack = AdapterStack::base();
-        let mut states = Vec::new();
-        for ((adapter, scale), state) in entries {
+        let mut trusts = Vec::new();
+        for ((adapter, scale), trust) in entries {
             stack.push(adapter, scale)?;
-            states.push(state);
+            trusts.push(trust);
         }
         self.sessions.session(&stack)?;
         self.resolved.stack = stack;
-        self.resolved.states = states;
+        self.resolved.trust = trusts;
         self.show_adapters();
         Ok(())
     }
@@ -313,7 +313,8 @@ impl<'a> Chat<'a> {
         if self.resolved.stack.is_empty() {
             output::note("no adapter: the base alone");
         }
-        for ((adapter, scale), state) in self.resolved.stack.iter().zip(&self.resolved.states) {
+        for ((adapter, scale), trust) in self.resolved.stack.iter().zip(&self.resolved.trust) {
+            let state = trust.state;
             output::note(&format!(
                 "{} at scale {scale}, {} ({state})",
                 adapter.name(),
@@ -345,10 +346,7 @@ impl<'a> Chat<'a> {
     }
 }
 
-type StackEntry = (
-    (unforget::engine::Adapter, f32),
-    unforget::registry::AdapterState,
-);
+type StackEntry = ((unforget::engine::Adapter, f32), resolve::Trust);
 
 #[cfg(test)]
 mod tests {

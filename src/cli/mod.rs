@@ -9,6 +9,7 @@ mod answer;
 mod ask;
 mod bench;
 mod chat;
+mod check;
 mod docs;
 mod doctor;
 mod inspect;
@@ -21,8 +22,10 @@ mod progress;
 mod pull;
 mod quantize;
 mod remove;
+mod report;
 mod resolve;
 mod run;
+mod sweep;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,7 +50,7 @@ use output::Output;
     unforget docs add ~/notes && unforget ask \"When is the next release?\"\n  \
     unforget adapter import ./my-lora --base smollm2 --name mine && unforget run --adapter mine \"Hello\"\n\n\
     Data live in UNFORGET_HOME, by default the platform's data folder.\n\
-    Exit codes: 0 done, 1 failed, 2 usage, 5 not found or incompatible, 130 interrupted.")]
+    Exit codes: 0 done, 1 failed, 2 usage, 3 rejected by the guard, 4 undecided, 5 not found or incompatible, 130 interrupted.")]
 struct Cli {
     /// Folder of models, adapters and collections
     #[arg(long, global = true, env = "UNFORGET_HOME", value_name = "DIR")]
@@ -85,6 +88,12 @@ enum Command {
     Remove(remove::Args),
     /// Store a model in another type: fewer bits, less memory
     Quantize(quantize::Args),
+    /// Measure what adapters make the base forget, and judge it by a budget
+    Check(check::Args),
+    /// Find the scale at which an adapter gains most inside the budget
+    Sweep(sweep::Args),
+    /// Show a report of the guard again, or verify a certificate
+    Report(report::Args),
     /// Measure prefill and decode
     Bench(bench::Args),
     /// Check this machine, this build and the data folder
@@ -127,6 +136,9 @@ fn run(cli: Cli) -> unforget::Result<ExitCode> {
         Command::Adapter(args) => adapter::run(args, &context),
         Command::Remove(args) => remove::run(&args, &context),
         Command::Quantize(args) => quantize::run(args, &context),
+        Command::Check(args) => check::run(args, &context),
+        Command::Sweep(args) => sweep::run(args, &context),
+        Command::Report(args) => report::run(args, &context),
         Command::Bench(args) => bench::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
     }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use unforget::engine::{
-    Adapter, AdapterStack, ContentHash, Embedder, LayerProfile, Model, ModelOptions, SessionOptions,
+    Adapter, AdapterStack, ContentHash, Embedder, GpuLayers, LayerProfile, Model, ModelOptions,
+    SessionOptions,
 };
 use unforget::rag::{Collection, EngineEmbedder};
 use unforget::registry::{self, AdapterState, Catalog, Home, ModelKind, ModelRecord, Registry};
@@ -16,23 +17,35 @@ use super::output;
 pub struct Resolved {
     pub model: Model,
     pub stack: AdapterStack,
-    pub states: Vec<AdapterState>,
+    pub trust: Vec<Trust>,
+}
+
+/// How an adapter stands with the guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trust {
+    pub state: AdapterState,
+    /// Whether it is used against what the guard says.
+    pub forced: bool,
 }
 
 /// Opens what `args` names.
 pub fn open(args: &ModelArgs, home: &Home) -> Result<Resolved> {
     let registry = Registry::open(home)?;
     let model = open_model(args, &registry)?;
-    let (stack, states) = open_adapters(args, &model, &registry)?;
+    let (stack, trust) = open_adapters(args, &model, &registry)?;
     Ok(Resolved {
         model,
         stack,
-        states,
+        trust,
     })
 }
 
 fn open_model(args: &ModelArgs, registry: &Registry) -> Result<Model> {
-    let (path, name, sha256) = match &args.model {
+    open_named(args.model.as_deref(), args.gpu_layers, registry)
+}
+
+fn open_named(name: Option<&str>, gpu_layers: GpuLayers, registry: &Registry) -> Result<Model> {
+    let (path, name, sha256) = match name {
         Some(text) if is_path(text) => {
             let path = PathBuf::from(text);
             // Hashing also says, kindly, that there is no such file.
@@ -45,7 +58,7 @@ fn open_model(args: &ModelArgs, registry: &Registry) -> Result<Model> {
     Model::open(
         &path,
         ModelOptions {
-            gpu_layers: args.gpu_layers,
+            gpu_layers,
             name,
             sha256: Some(sha256),
         },
@@ -101,16 +114,16 @@ fn open_adapters(
     args: &ModelArgs,
     model: &Model,
     registry: &Registry,
-) -> Result<(AdapterStack, Vec<AdapterState>)> {
+) -> Result<(AdapterStack, Vec<Trust>)> {
     let mut stack = AdapterStack::base();
-    let mut states = Vec::new();
+    let mut trusts = Vec::new();
     for text in &args.adapters {
         let request = AdapterRequest::parse(text)?;
-        let (adapter, scale, state) = open_adapter(&request, args.force, model, registry)?;
+        let (adapter, scale, trust) = open_adapter(&request, args.force, model, registry)?;
         stack.push(adapter, scale)?;
-        states.push(state);
+        trusts.push(trust);
     }
-    Ok((stack, states))
+    Ok((stack, trusts))
 }
 
 /// What the value of `--adapter` asks for.
@@ -153,64 +166,163 @@ pub fn open_adapter(
     force: bool,
     model: &Model,
     registry: &Registry,
-) -> Result<(Adapter, f32, AdapterState)> {
+) -> Result<(Adapter, f32, Trust)> {
     if is_path(&request.name) {
         output::warn(&format!(
             "adapter {} is not imported: nothing is known of its base or of what it costs; import it with \
              `unforget adapter import`",
             request.name
         ));
-        let path = Path::new(&request.name);
-        let name = path
-            .file_stem()
-            .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        let adapter = Adapter::load_profiled(model, path, &name, request.profile)?;
+        let adapter = load_file(request, model)?;
         return Ok((
             adapter,
             request.scale.unwrap_or(1.0),
-            AdapterState::Quarantined,
+            Trust {
+                state: AdapterState::Quarantined,
+                forced: false,
+            },
         ));
     }
     let record = registry.adapter(&request.name)?;
     let scale = request.scale.unwrap_or(record.scale);
-    check_trust(&record, scale, force)?;
+    let forced = check_trust(&record, scale, force)?;
     match Adapter::require_base(&record.name, record.base_sha256, model) {
         Err(error @ Error::AdapterMismatch { .. }) if force => output::warn(&error.to_string()),
         other => other?,
     }
+    let adapter = load_imported(request, &record, model)?;
+    if forced {
+        registry.add_forced_use(&registry::ForcedUse {
+            adapter: record.name.clone(),
+            sha256: record.sha256,
+            state: record.state,
+            scale,
+            used_at: 0,
+        })?;
+    }
+    let state = record.state;
+    Ok((adapter, scale, Trust { state, forced }))
+}
+
+fn load_file(request: &AdapterRequest, model: &Model) -> Result<Adapter> {
+    let path = Path::new(&request.name);
+    let name = path
+        .file_stem()
+        .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    Adapter::load_profiled(model, path, &name, request.profile)
+}
+
+fn load_imported(
+    request: &AdapterRequest,
+    record: &registry::AdapterRecord,
+    model: &Model,
+) -> Result<Adapter> {
     let adapter = Adapter::load_profiled(model, &record.path, &record.name, request.profile)?;
     if adapter.sha256() != record.sha256 {
         return Err(Error::Checksum {
-            path: record.path,
+            path: record.path.clone(),
             expected: record.sha256.to_string(),
             found: adapter.sha256().to_string(),
         });
     }
-    Ok((adapter, scale, record.state))
+    Ok(adapter)
 }
 
-pub fn check_trust(record: &registry::AdapterRecord, scale: f32, force: bool) -> Result<()> {
-    let name = &record.name;
-    match record.state {
-        AdapterState::Certified if scale.abs() <= record.scale.abs() => {}
-        AdapterState::Certified => output::warn(&format!(
-            "adapter '{name}' is certified up to scale {}, not {scale}",
-            record.scale
-        )),
-        AdapterState::Quarantined => output::warn(&format!(
-            "adapter '{name}' is quarantined: what it makes the base forget has not been measured"
-        )),
-        AdapterState::Retired if force => {
-            output::warn(&format!("adapter '{name}' is retired"));
-        }
-        AdapterState::Retired => {
-            return Err(Error::AdapterRefused {
-                adapter: name.clone(),
-                reason: "it is retired; use --force to run it all the same".to_owned(),
-            });
-        }
+/// What `check` and `sweep` measure.
+pub struct CheckTarget {
+    pub model: Model,
+    pub stack: AdapterStack,
+    /// The adapters' names in the registry; `None` for one that is a file.
+    pub imported: Vec<Option<String>>,
+}
+
+/// Opens adapters to be measured, whatever their state, on the base that they belong to. A name's own scale comes before
+/// `scale`, and that before 1.
+pub fn open_to_check(
+    base: Option<&str>,
+    requests: Vec<AdapterRequest>,
+    scale: Option<f32>,
+    registry: &Registry,
+) -> Result<CheckTarget> {
+    let records = requests
+        .iter()
+        .map(|request| match is_path(&request.name) {
+            true => Ok(None),
+            false => registry.adapter(&request.name).map(Some),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let model = match (base, records.iter().flatten().next()) {
+        (None, Some(record)) => open_base_of(record, registry)?,
+        (name, _) => open_named(name, GpuLayers::default(), registry)?,
+    };
+    let mut stack = AdapterStack::base();
+    for (request, record) in requests.iter().zip(&records) {
+        let adapter = match record {
+            None => load_file(request, &model)?,
+            Some(record) => {
+                Adapter::require_base(&record.name, record.base_sha256, &model)?;
+                load_imported(request, record, &model)?
+            }
+        };
+        stack.push(adapter, request.scale.or(scale).unwrap_or(1.0))?;
     }
-    Ok(())
+    Ok(CheckTarget {
+        model,
+        stack,
+        imported: records
+            .into_iter()
+            .map(|record| record.map(|record| record.name))
+            .collect(),
+    })
+}
+
+fn open_base_of(record: &registry::AdapterRecord, registry: &Registry) -> Result<Model> {
+    let models = registry.models()?;
+    let base = models
+        .iter()
+        .find(|model| model.sha256 == record.base_sha256);
+    let name = base.map(|model| model.name.as_str());
+    // Without its base there is still the default one to say what does not fit.
+    open_named(name, GpuLayers::default(), registry)
+}
+
+/// Whether the adapter may be used at this scale: true if only because it is forced.
+pub fn check_trust(record: &registry::AdapterRecord, scale: f32, force: bool) -> Result<bool> {
+    let name = &record.name;
+    let refusal = match record.state {
+        AdapterState::Certified if scale.abs() <= record.scale.abs() => return Ok(false),
+        AdapterState::Quarantined => {
+            output::warn(&format!(
+                "adapter '{name}' is quarantined: what it makes the base forget has not been measured; measure it with \
+                 `unforget check {name}`"
+            ));
+            return Ok(false);
+        }
+        AdapterState::Certified => Error::GuardRefused {
+            adapter: name.clone(),
+            reason: format!(
+                "it is certified up to scale {0}, not {scale}; use {name}={0}, or measure it with \
+                 `unforget check {name} --scale {scale}`",
+                record.scale
+            ),
+        },
+        AdapterState::Failed => Error::GuardRefused {
+            adapter: name.clone(),
+            reason: format!(
+                "it makes the base forget more than its budget allows; see `unforget report {name}`, find a scale that \
+                 passes with `unforget sweep {name}`, or use --force"
+            ),
+        },
+        AdapterState::Retired => Error::AdapterRefused {
+            adapter: name.clone(),
+            reason: "it is retired; use --force to run it all the same".to_owned(),
+        },
+    };
+    if !force {
+        return Err(refusal);
+    }
+    output::warn(&format!("{refusal}; forced"));
+    Ok(true)
 }
 
 /// Opens the embedder that is installed.

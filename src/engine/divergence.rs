@@ -94,7 +94,7 @@ fn index_of(logits: &[f32], value: f32) -> Option<usize> {
 /// The largest entry, if all are finite.
 fn largest(logits: &[f32]) -> Option<f32> {
     let mut max = [f32::NEG_INFINITY; LANES];
-    // x - x is 0 for a number and NaN for what is not finite; `f32::max` would skip a NaN silently.
+    // x * 0 is 0 for a number and NaN for what is not finite; `f32::max` would skip a NaN silently.
     let mut poison = [0f32; LANES];
     let chunks = logits.chunks_exact(LANES);
     let rest = chunks.remainder();
@@ -105,12 +105,12 @@ fn largest(logits: &[f32]) -> Option<f32> {
             } else {
                 max[lane]
             };
-            poison[lane] += chunk[lane] - chunk[lane];
+            poison[lane] += chunk[lane] * 0.0;
         }
     }
     for &x in rest {
         max[0] = max[0].max(x);
-        poison[0] += x - x;
+        poison[0] += x * 0.0;
     }
     let poisoned = poison.iter().sum::<f32>().is_nan();
     let max = max.into_iter().fold(f32::NEG_INFINITY, f32::max);
@@ -151,7 +151,7 @@ fn exp(x: f32) -> f32 {
     /// 1.5 * 2^23: adding and subtracting it rounds to a whole number.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first exact in few bits, so that n * LN2_HIGH is exact.
-    const LN2_HIGH: f32 = 0.693_359_375;
+    const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let x = if x > LOWEST { x } else { LOWEST };
     let shifted = x * std::f32::consts::LOG2_E + ROUND;

@@ -222,6 +222,26 @@ impl Model {
         Ok(tokens)
     }
 
+    /// Splits plain text into tokens, without any around it: what goes on after other text.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the text is absurdly long.
+    pub fn tokenize_text(&self, text: &str) -> Result<Vec<Token>> {
+        self.0.engine.tokenize(text, false, false)
+    }
+
+    /// Whether `token` ends an answer.
+    #[must_use]
+    pub fn is_end_of_generation(&self, token: Token) -> bool {
+        self.0.engine.is_end_of_generation(token)
+    }
+
+    /// Token that begins a text, if the model has one.
+    #[must_use]
+    pub fn bos(&self) -> Option<Token> {
+        self.0.engine.bos()
+    }
+
     /// Number of tokens of plain text, without any around it.
     ///
     /// # Errors

@@ -10,17 +10,24 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AdapterState {
-    /// Not measured, or measured and failed.
+    /// Not measured, or not thoroughly enough.
     Quarantined,
     /// The guard measured it up to its scale and passed it.
     Certified,
+    /// The guard measured it and it makes the base forget more than its budget allows.
+    Failed,
     /// Taken out of use; kept for its history.
     Retired,
 }
 
 impl AdapterState {
     /// All states.
-    pub const ALL: [Self; 3] = [Self::Quarantined, Self::Certified, Self::Retired];
+    pub const ALL: [Self; 4] = [
+        Self::Quarantined,
+        Self::Certified,
+        Self::Failed,
+        Self::Retired,
+    ];
 
     /// As it is written everywhere: lowercase.
     #[must_use]
@@ -28,15 +35,19 @@ impl AdapterState {
         match self {
             Self::Quarantined => "quarantined",
             Self::Certified => "certified",
+            Self::Failed => "failed",
             Self::Retired => "retired",
         }
     }
 
-    /// Whether the state may change to `next`. Staying is allowed. The one way closed is from retired straight to
-    /// certified: what was out of use has to be measured again first.
+    /// Whether the state may change to `next`. Staying is allowed. What is closed is the way from retired straight
+    /// to a verdict: what was out of use is made quarantined and measured again first.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
-        !matches!((self, next), (Self::Retired, Self::Certified))
+        !matches!(
+            (self, next),
+            (Self::Retired, Self::Certified | Self::Failed)
+        )
     }
 }
 
@@ -56,14 +67,14 @@ impl std::str::FromStr for AdapterState {
             .ok_or_else(|| Error::InvalidArgument {
                 what: "adapter state",
                 value: text.to_owned(),
-                expected: "quarantined, certified or retired".to_owned(),
+                expected: "quarantined, certified, failed or retired".to_owned(),
             })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::AdapterState::{Certified, Quarantined, Retired};
+    use super::AdapterState::{Certified, Failed, Quarantined, Retired};
     use super::*;
 
     #[test]
@@ -72,11 +83,18 @@ mod tests {
             (Quarantined, Quarantined, true),
             (Quarantined, Certified, true),
             (Quarantined, Retired, true),
+            (Quarantined, Failed, true),
+            (Failed, Quarantined, true),
+            (Failed, Certified, true),
+            (Failed, Failed, true),
+            (Failed, Retired, true),
+            (Certified, Failed, true),
             (Certified, Quarantined, true),
             (Certified, Certified, true),
             (Certified, Retired, true),
             (Retired, Quarantined, true),
             (Retired, Certified, false),
+            (Retired, Failed, false),
             (Retired, Retired, true),
         ];
         for (from, to, expected) in allowed {

@@ -47,6 +47,18 @@ impl Home {
         self.root.join("adapters")
     }
 
+    /// The guard's reports.
+    #[must_use]
+    pub fn reports(&self) -> PathBuf {
+        self.root.join("reports")
+    }
+
+    /// What the guard keeps of bases it measured; it can be deleted at any time.
+    #[must_use]
+    pub fn guard_cache(&self) -> PathBuf {
+        self.root.join("guard-cache")
+    }
+
     /// Document collections.
     #[must_use]
     pub fn collections(&self) -> PathBuf {

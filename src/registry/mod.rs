@@ -24,6 +24,7 @@ mod name;
 mod pip_package;
 mod pull;
 mod remove;
+mod report_file;
 mod store;
 
 pub use adapter_state::AdapterState;
@@ -39,4 +40,5 @@ pub use pull::{
     PullSource, UrlRequest, pull,
 };
 pub use remove::{Removed, remove_adapter, remove_model};
-pub use store::{AdapterRecord, ModelRecord, Registry};
+pub use report_file::{Finding, apply_finding, store_report};
+pub use store::{AdapterRecord, ForcedUse, ModelRecord, Registry, ReportRecord};

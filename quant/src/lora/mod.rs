@@ -25,9 +25,9 @@ use serde::Serialize;
 
 pub use convert::convert_peft;
 pub use delta::{Delta, delta};
+pub(crate) use pairs::{Pair, pairs};
 pub use scaled::{Place, write_scaled};
 pub use stats::{AdapterStats, LayerStats, WeightStats, stats};
-pub(crate) use pairs::{Pair, pairs};
 pub use validate::validate;
 
 /// The largest rank accepted. Published adapters stay below 512, and a rank above the width of the

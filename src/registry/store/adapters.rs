@@ -206,6 +206,20 @@ impl Registry {
         self.change_state(name, AdapterState::Certified, Some(scale))
     }
 
+    /// Records that the guard failed an adapter at `scale`. One that is certified up to a smaller scale keeps that: it was
+    /// measured too.
+    ///
+    /// # Errors
+    /// As for [`Registry::set_state`].
+    pub fn fail(&self, name: &str, scale: f32) -> Result<AdapterState> {
+        let adapter = self.adapter(name)?;
+        if adapter.state == AdapterState::Certified && adapter.scale.abs() < scale.abs() {
+            return Ok(AdapterState::Certified);
+        }
+        self.change_state(name, AdapterState::Failed, None)?;
+        Ok(AdapterState::Failed)
+    }
+
     fn change_state(&self, name: &str, next: AdapterState, scale: Option<f32>) -> Result<()> {
         self.change(|| {
             let adapter = self.adapter(name)?;

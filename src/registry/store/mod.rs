@@ -6,6 +6,7 @@
 mod adapters;
 mod file_hashes;
 mod models;
+mod reports;
 mod sql_types;
 
 use std::path::{Path, PathBuf};
@@ -15,12 +16,13 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 pub use adapters::AdapterRecord;
 pub use models::ModelRecord;
+pub use reports::{ForcedUse, ReportRecord};
 
 use super::home::Home;
 use crate::{Error, Result};
 
 /// Version of the tables, in SQLite's `user_version`. A file with a higher one was written by a newer program.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// How long a statement waits for another writer. Writes are single rows: whoever takes longer hangs.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +38,17 @@ CREATE TABLE adapters (
 ) STRICT;
 CREATE TABLE file_hashes (
     path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL
+) STRICT;
+";
+
+/// What version 2 added: the guard's reports, and adapters used against its advice.
+const SCHEMA_2: &str = "
+CREATE TABLE reports (
+    id TEXT PRIMARY KEY, adapter TEXT NOT NULL, adapter_sha256 TEXT NOT NULL, base_sha256 TEXT NOT NULL,
+    verdict TEXT NOT NULL, tier TEXT NOT NULL, scale REAL NOT NULL, path TEXT NOT NULL, created_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE forced_uses (
+    adapter TEXT NOT NULL, sha256 TEXT NOT NULL, state TEXT NOT NULL, scale REAL NOT NULL, used_at INTEGER NOT NULL
 ) STRICT;
 ";
 
@@ -69,7 +82,7 @@ impl Registry {
     fn migrate(&self) -> Result<()> {
         match self.run(schema_version)? {
             SCHEMA_VERSION => return Ok(()),
-            0 => {}
+            0 | 1 => {}
             newer => {
                 return Err(Error::Damaged {
                     path: self.path.clone(),
@@ -88,8 +101,12 @@ impl Registry {
             }
             let transaction =
                 Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-            if schema_version(&transaction)? == 0 {
+            let found = schema_version(&transaction)?;
+            if found == 0 {
                 transaction.execute_batch(SCHEMA)?;
+            }
+            if found < SCHEMA_VERSION {
+                transaction.execute_batch(SCHEMA_2)?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
             transaction.commit()

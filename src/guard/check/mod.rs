@@ -1,0 +1,262 @@
+//! A check: base against base with adapters, on a suite, until the verdict stands.
+//!
+//! The base is measured first and its records are cached; items are taken in parts, and after each part the figures are
+//! looked at: once the verdict cannot change within its error, the rest is saved.
+
+mod body;
+mod run;
+mod tier;
+mod tracks;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+pub use body::overlap_with;
+pub use run::{Checked, check};
+pub use tier::{Sizes, Tier};
+
+use super::cache::BaseCache;
+use super::measure::{AnswerFormat, Run, Track};
+use super::measurement::{Measurements, NoiseFloor, Work};
+use super::stats::sequential::{Look, Plan};
+use super::suite::Suite;
+use crate::engine::{
+    AdapterStack, CancelToken, Model, ScoreItem, ScorerOptions, Token, system_info,
+};
+use crate::{Error, Result};
+
+/// Changes when a probe measures differently: older records are then not used.
+const CACHE_VERSION: u32 = 1;
+/// Tokens of the run that the bare speed is taken from.
+const RAW_TOKENS: usize = 128;
+
+/// One half of every group's items, for picking on one and certifying on the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// Every second item, from the first.
+    First,
+    /// The others.
+    Second,
+}
+
+/// How to measure.
+#[derive(Debug, Clone)]
+pub struct MeasureOptions {
+    /// How much.
+    pub sizes: Sizes,
+    /// Judge only what there are enough items for, as the smoke tier does.
+    pub screen: bool,
+    /// Only one half of the items, in a sweep.
+    pub half: Option<Half>,
+    /// Where the base's records are kept; nowhere if none.
+    pub cache: Option<PathBuf>,
+    /// The format that the adapter was trained to answer in, where it is known from elsewhere than the suite's domain.
+    pub format: Option<AnswerFormat>,
+    /// Threads; by default one a core.
+    pub n_threads: Option<u32>,
+    /// Stops the work.
+    pub cancel: CancelToken,
+}
+
+impl MeasureOptions {
+    /// Of a tier, without a cache.
+    #[must_use]
+    pub fn of(tier: Tier) -> Self {
+        Self {
+            sizes: tier.sizes(),
+            screen: tier == Tier::Smoke,
+            half: None,
+            cache: None,
+            format: None,
+            n_threads: None,
+            cancel: CancelToken::default(),
+        }
+    }
+}
+
+/// Where a check is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'a> {
+    /// The group that is measured now.
+    pub group: &'a str,
+    /// Items done, of all groups.
+    pub done: usize,
+    /// Items of all groups.
+    pub total: usize,
+    /// The look that they are for.
+    pub look: Look,
+}
+
+/// Measures `stack` against the base in parts; `decide` looks at the figures after each part, knowing how many
+/// items each group has in all, and says whether to stop.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] without an adapter that has an effect, [`Error::NonFinite`] for logits that are no numbers,
+/// [`Error::Interrupted`], what the suite's items or the engine fail with, and what `decide` returns.
+pub fn measure(
+    model: &Model,
+    stack: &AdapterStack,
+    suite: &Suite,
+    plan: Plan,
+    options: &MeasureOptions,
+    mut progress: impl FnMut(Progress<'_>),
+    mut decide: impl FnMut(&Measurements, Look, &HashMap<String, usize>) -> Result<bool>,
+) -> Result<Measurements> {
+    let started = Instant::now();
+    if stack.iter().all(|(_, scale)| scale == 0.0) {
+        return Err(Error::InvalidArgument {
+            what: "adapters",
+            value: "none at a scale above 0".to_owned(),
+            expected: "at least one to measure".to_owned(),
+        });
+    }
+    let halved;
+    let suite = match options.half {
+        None => suite,
+        Some(half) => {
+            halved = suite.half(half == Half::First);
+            &halved
+        }
+    };
+    let mut tracks = tracks::tracks(model, suite, options.format.as_ref(), &options.sizes)?;
+    if tracks.is_empty() {
+        return Err(Error::InvalidArgument {
+            what: "suite",
+            value: String::new(),
+            expected: "at least one group".to_owned(),
+        });
+    }
+    let cache = cache(model, options)?;
+    let n_cached: usize = match &cache {
+        Some(cache) => tracks.iter_mut().map(|track| track.load(cache)).sum(),
+        None => 0,
+    };
+    let scorer = ScorerOptions {
+        n_threads: options.n_threads,
+        ..ScorerOptions::default()
+    };
+    let mut run = Run::new(model, stack, scorer, &options.cancel);
+    let total: usize = tracks.iter().map(|track| track.n_items()).sum();
+    let totals = tracks
+        .iter()
+        .map(|track| (track.group().to_owned(), track.n_items()))
+        .collect();
+    let raw = raw_speed(&mut run)?;
+    let noise = noise_floor(&mut tracks, options.sizes.noise, &mut run)?;
+
+    let mut measured = None;
+    for look in plan.looks() {
+        let done = take_part(&mut tracks, look, &mut run, total, &mut progress);
+        if let Some(cache) = &cache {
+            // Also what was measured before an error: it is right.
+            tracks.iter().for_each(|track| track.store(cache));
+        }
+        done?;
+        let n_items: usize = tracks.iter().map(|track| track.done()).sum();
+        let (base, adapted) = run.n_tokens();
+        let seconds = started.elapsed().as_secs_f64();
+        let n_tokens = base + adapted;
+        let work = Work {
+            n_tokens: n_tokens as u64,
+            n_items,
+            items_saved: total - n_items,
+            seconds,
+            tokens_per_s: n_tokens as f64 / seconds.max(1e-9),
+            raw_prefill_tokens_per_s: raw,
+            base_cached: n_cached >= n_items,
+        };
+        let figures = collect(&tracks, noise.clone(), work)?;
+        let stop = decide(&figures, look, &totals)? || look.is_last();
+        measured = Some(figures);
+        if stop {
+            break;
+        }
+    }
+    measured.ok_or_else(|| Error::Measurement {
+        group: "all".to_owned(),
+        reason: "nothing was measured".to_owned(),
+    })
+}
+
+/// Brings every group to where the look wants it.
+fn take_part(
+    tracks: &mut [Box<dyn Track>],
+    look: Look,
+    run: &mut Run<'_>,
+    total: usize,
+    progress: &mut impl FnMut(Progress<'_>),
+) -> Result<()> {
+    let some_tell = tracks.iter().any(|track| track.first_look() > 0);
+    for i in 0..tracks.len() {
+        let done = tracks.iter().map(|track| track.done()).sum();
+        let track = &mut tracks[i];
+        progress(Progress {
+            group: track.group(),
+            done,
+            total,
+            look,
+        });
+        // The first of several looks is at the telling groups alone: a clear fail need not wait for the others.
+        let wanted = match (track.first_look(), look.number()) {
+            (0, 1) if some_tell && !look.is_last() => 0,
+            (first, _) => look.items(track.n_items()).max(first),
+        };
+        track.advance(wanted, run)?;
+    }
+    Ok(())
+}
+
+fn collect(tracks: &[Box<dyn Track>], noise: Vec<NoiseFloor>, work: Work) -> Result<Measurements> {
+    let mut series = Vec::new();
+    for track in tracks {
+        series.extend(track.series()?);
+    }
+    let text = tracks
+        .iter()
+        .filter_map(|track| track.divergence())
+        .collect();
+    Measurements::new(series, text, noise, work)
+}
+
+/// The base against its own records, through the same machinery: harm where there is none.
+fn noise_floor(
+    tracks: &mut [Box<dyn Track>],
+    n: usize,
+    run: &mut Run<'_>,
+) -> Result<Vec<NoiseFloor>> {
+    let mut floors = Vec::new();
+    for track in tracks {
+        floors.extend(track.noise_floor(n, run)?);
+    }
+    Ok(floors)
+}
+
+fn cache(model: &Model, options: &MeasureOptions) -> Result<Option<BaseCache>> {
+    let Some(folder) = &options.cache else {
+        return Ok(None);
+    };
+    let engine = format!("{CACHE_VERSION} {}", system_info()?);
+    Ok(Some(BaseCache::new(
+        folder.clone(),
+        model.sha256()?,
+        &engine,
+    )))
+}
+
+/// Tokens a second of a bare prefill: what the machine gives, to compare the check's speed with.
+fn raw_speed(run: &mut Run<'_>) -> Result<f64> {
+    let cancel = run.cancel();
+    let scorer = run.adapted()?;
+    let n_vocab = scorer.model().n_vocab();
+    let tokens = (0..RAW_TOKENS)
+        .map(|i| Token(i32::try_from((i * 7919) % n_vocab.max(1)).unwrap_or(0)))
+        .collect();
+    let start = Instant::now();
+    scorer.score(
+        &[ScoreItem::text(tokens, RAW_TOKENS)],
+        cancel,
+        |_, _| Ok(()),
+    )?;
+    Ok(RAW_TOKENS as f64 / start.elapsed().as_secs_f64().max(1e-9))
+}

@@ -1,0 +1,90 @@
+//! The whole check: measured in parts, judged after each, stopped when the verdict stands.
+
+use std::collections::HashMap;
+
+use super::{MeasureOptions, Progress, measure};
+use crate::Result;
+use crate::engine::{AdapterStack, Model};
+use crate::guard::budget::{Action, Budget, Rule};
+use crate::guard::measurement::Measurements;
+use crate::guard::stats::sequential::Plan;
+use crate::guard::suite::Suite;
+use crate::guard::verdict::{Outcome, Verdict, judge_look, screen_look};
+
+/// What a check came to.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The judgement.
+    pub outcome: Outcome,
+    /// What it rests on.
+    pub measurements: Measurements,
+}
+
+/// Measures `stack` against the base on `suite` and judges it by `budget`.
+///
+/// Looks several times, and stops as soon as the adapter failed, or passed with every group that will be judged at all.
+/// The error over all looks stays within the budget's confidence.
+///
+/// # Errors
+/// [`crate::Error::InvalidArgument`] if no adapter has an effect; as [`measure`].
+pub fn check(
+    model: &Model,
+    stack: &AdapterStack,
+    suite: &Suite,
+    budget: &Budget,
+    options: &MeasureOptions,
+    progress: impl FnMut(Progress<'_>),
+) -> Result<Checked> {
+    // A quick look judges what it has enough items for; the other tiers judge everything or say that they cannot.
+    let judge = if options.screen {
+        screen_look
+    } else {
+        judge_look
+    };
+    let plan = Plan::new(budget.confidence(), options.sizes.looks)?;
+    let mut outcome = None;
+    let measurements = measure(
+        model,
+        stack,
+        suite,
+        plan,
+        options,
+        progress,
+        |figures, look, totals| {
+            let judged = judge(figures, budget, look);
+            let stop = match judged.verdict {
+                Verdict::Fail => true,
+                Verdict::Pass => !has_more_to_judge(&judged, budget, totals),
+                Verdict::Undecided => false,
+            };
+            outcome = Some(judged);
+            Ok(stop)
+        },
+    )?;
+    let outcome = outcome.unwrap_or_else(|| judge(&measurements, budget, plan.last()));
+    Ok(Checked {
+        outcome,
+        measurements,
+    })
+}
+
+/// Whether a group has no items so far, or too few to be judged, and will have enough.
+fn has_more_to_judge(judged: &Outcome, budget: &Budget, totals: &HashMap<String, usize>) -> bool {
+    let is_measured = |name: &String| judged.groups.iter().any(|group| group.name == *name);
+    if !totals.keys().all(is_measured) {
+        return true;
+    }
+    let all: usize = totals.values().sum();
+    judged.groups.iter().any(|group| {
+        let rule = if group.pooled.is_empty() {
+            budget.rule(&group.name, group.metric)
+        } else {
+            let is_it =
+                |rule: &&Rule| rule.metric == group.metric && rule.group.as_str() == group.name;
+            budget.pools().find(is_it)
+        };
+        let total = totals.get(&group.name).copied().unwrap_or(all);
+        group.too_few_items
+            && rule.is_some_and(|rule| rule.action == Action::Block && rule.min_items <= total)
+    })
+}

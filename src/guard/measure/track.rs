@@ -1,0 +1,248 @@
+//! A probe on its way: how far it has been measured, with the scorers that it is measured with.
+
+use super::{Probe, Reader, Record};
+use crate::Result;
+use crate::engine::{AdapterStack, CancelToken, Model, Scorer, ScorerOptions};
+use crate::guard::cache::BaseCache;
+use crate::guard::measurement::{NoiseFloor, Series, TextDivergence};
+
+/// The two stacks over one mapped model, each with a context of its own. The base's is made only when the cache lacks
+/// something.
+pub struct Run<'a> {
+    model: &'a Model,
+    stack: &'a AdapterStack,
+    options: ScorerOptions,
+    cancel: &'a CancelToken,
+    base: Option<Scorer>,
+    adapted: Option<Scorer>,
+}
+
+impl<'a> Run<'a> {
+    /// Nothing is allocated yet.
+    #[must_use]
+    pub const fn new(
+        model: &'a Model,
+        stack: &'a AdapterStack,
+        options: ScorerOptions,
+        cancel: &'a CancelToken,
+    ) -> Self {
+        Self {
+            model,
+            stack,
+            options,
+            cancel,
+            base: None,
+            adapted: None,
+        }
+    }
+
+    /// The scorer of the base alone.
+    ///
+    /// # Errors
+    /// The engine's, if it cannot be made.
+    pub fn base(&mut self) -> Result<&mut Scorer> {
+        scorer(
+            &mut self.base,
+            self.model,
+            &AdapterStack::base(),
+            &self.options,
+        )
+    }
+
+    /// The scorer of base and adapters.
+    ///
+    /// # Errors
+    /// The engine's, if it cannot be made.
+    pub fn adapted(&mut self) -> Result<&mut Scorer> {
+        scorer(&mut self.adapted, self.model, self.stack, &self.options)
+    }
+
+    /// Stops the work.
+    #[must_use]
+    pub const fn cancel(&self) -> &'a CancelToken {
+        self.cancel
+    }
+
+    /// Tokens computed so far: base, and base with adapters.
+    #[must_use]
+    pub fn n_tokens(&self) -> (usize, usize) {
+        let of = |scorer: &Option<Scorer>| scorer.as_ref().map_or(0, Scorer::n_evaluated);
+        (of(&self.base), of(&self.adapted))
+    }
+}
+
+fn scorer<'a>(
+    slot: &'a mut Option<Scorer>,
+    model: &Model,
+    stack: &AdapterStack,
+    options: &ScorerOptions,
+) -> Result<&'a mut Scorer> {
+    let made = match slot.take() {
+        Some(scorer) => scorer,
+        None => Scorer::new(model, stack, options)?,
+    };
+    Ok(slot.insert(made))
+}
+
+/// A group being measured, whatever its kind.
+pub trait Track {
+    /// Name of the group.
+    fn group(&self) -> &str;
+
+    /// Number of items that may be measured.
+    fn n_items(&self) -> usize;
+
+    /// Items that already the first look takes.
+    fn first_look(&self) -> usize;
+
+    /// Number of items measured.
+    fn done(&self) -> usize;
+
+    /// Measures on until `to` items are done.
+    ///
+    /// # Errors
+    /// The probe's.
+    fn advance(&mut self, to: usize, run: &mut Run<'_>) -> Result<()>;
+
+    /// Scores of what is done.
+    ///
+    /// # Errors
+    /// The probe's.
+    fn series(&self) -> Result<Vec<Series>>;
+
+    /// Divergence over what is done.
+    fn divergence(&self) -> Option<TextDivergence>;
+
+    /// What the base's own score differs from its records by, on the first `n` items: the harm that is measured where there
+    /// is none. Only where the probe compares token by token.
+    ///
+    /// # Errors
+    /// The probe's.
+    fn noise_floor(&mut self, n: usize, run: &mut Run<'_>) -> Result<Vec<NoiseFloor>>;
+
+    /// Takes the base's records from the cache; says how many there are.
+    fn load(&mut self, cache: &BaseCache) -> usize;
+
+    /// Puts the base's records into the cache, if there are more than it had.
+    fn store(&self, cache: &BaseCache);
+}
+
+/// A probe with its records.
+pub struct Tracked<P: Probe> {
+    probe: P,
+    base: Vec<P::Base>,
+    adapted: Vec<P::Adapted>,
+    n_cached: usize,
+}
+
+impl<P: Probe> Tracked<P> {
+    /// Nothing is measured yet.
+    #[must_use]
+    pub const fn new(probe: P) -> Self {
+        Self {
+            probe,
+            base: Vec::new(),
+            adapted: Vec::new(),
+            n_cached: 0,
+        }
+    }
+}
+
+impl<P: Probe> Track for Tracked<P> {
+    fn group(&self) -> &str {
+        self.probe.group()
+    }
+
+    fn n_items(&self) -> usize {
+        self.probe.n_items()
+    }
+
+    fn first_look(&self) -> usize {
+        P::FIRST_LOOK
+    }
+
+    fn done(&self) -> usize {
+        self.adapted.len()
+    }
+
+    fn advance(&mut self, to: usize, run: &mut Run<'_>) -> Result<()> {
+        let to = to.min(self.probe.n_items());
+        let from = self.adapted.len();
+        if to <= from {
+            return Ok(());
+        }
+        let cancel = run.cancel();
+        if self.base.len() < to {
+            let missing = self.base.len()..to;
+            let more = self.probe.measure_base(run.base()?, missing, cancel)?;
+            self.base.extend(more);
+        }
+        let more =
+            self.probe
+                .measure_adapted(run.adapted()?, from..to, &self.base[from..to], cancel)?;
+        self.adapted.extend(more);
+        Ok(())
+    }
+
+    fn series(&self) -> Result<Vec<Series>> {
+        if self.adapted.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.probe
+            .series(&self.base[..self.adapted.len()], &self.adapted)
+    }
+
+    fn divergence(&self) -> Option<TextDivergence> {
+        self.probe
+            .divergence(&self.base[..self.adapted.len()], &self.adapted)
+    }
+
+    fn noise_floor(&mut self, n: usize, run: &mut Run<'_>) -> Result<Vec<NoiseFloor>> {
+        if !P::BY_TOKEN {
+            return Ok(Vec::new());
+        }
+        let n = n.min(self.probe.n_items());
+        let cancel = run.cancel();
+        if self.base.len() < n {
+            let missing = self.base.len()..n;
+            let more = self.probe.measure_base(run.base()?, missing, cancel)?;
+            self.base.extend(more);
+        }
+        let base = &self.base[..n];
+        let again = self
+            .probe
+            .measure_adapted(run.base()?, 0..n, base, cancel)?;
+        let floor = |series: Series| NoiseFloor {
+            null: "base".to_owned(),
+            group: series.group().to_owned(),
+            metric: series.metric(),
+            harm: series
+                .metric()
+                .harm(series.base_mean(), series.adapted_mean()),
+        };
+        let series = self.probe.series(base, &again)?;
+        Ok(series.into_iter().map(floor).collect())
+    }
+
+    fn load(&mut self, cache: &BaseCache) -> usize {
+        let Some(bytes) = cache.load(self.probe.content()) else {
+            return 0;
+        };
+        let mut reader = Reader(&bytes);
+        // Whatever does not read as a record of this probe is measured again.
+        let records = Vec::<P::Base>::read(&mut reader);
+        if let Some(records) = records.filter(|records| records.len() <= self.probe.n_items()) {
+            self.n_cached = records.len();
+            self.base = records;
+        }
+        self.n_cached
+    }
+
+    fn store(&self, cache: &BaseCache) {
+        if self.base.len() > self.n_cached {
+            let mut bytes = Vec::new();
+            self.base.write(&mut bytes);
+            cache.store(self.probe.content(), &bytes);
+        }
+    }
+}

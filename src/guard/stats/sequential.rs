@@ -1,0 +1,183 @@
+//! Looking at the items before all are measured, without fooling oneself.
+//!
+//! Who looks five times at 95 % and stops at the first verdict errs far more often than 5 %. Here the error is shared
+//! out among the looks beforehand: each look before the last gets a twentieth of it, the last the rest (after J. L.
+//! Haybittle 1971 and R. Peto 1976, who stop early on three standard errors only, which at 95 % is what a twentieth
+//! comes to). By Bonferroni's inequality the error over all looks is then at most the whole, however the scores at the
+//! looks depend on each other and however the items are spread. What it costs: of five looks, the last is at 96 %.
+
+use super::Confidence;
+use crate::{Error, Result};
+
+/// Part of the error that each look but the last spends.
+const EARLY_PART: f64 = 0.05;
+/// More looks would leave the last too little.
+const MOST_LOOKS: usize = 10;
+
+/// When to look, and how sure each look has to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Plan {
+    confidence: Confidence,
+    looks: usize,
+}
+
+/// One look at what has been measured so far.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Look {
+    plan: Plan,
+    number: usize,
+}
+
+impl Plan {
+    /// A plan of 1 to 10 looks that together err as rarely as `confidence` says.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for another number of looks.
+    pub fn new(confidence: Confidence, looks: usize) -> Result<Self> {
+        if (1..=MOST_LOOKS).contains(&looks) {
+            return Ok(Self { confidence, looks });
+        }
+        Err(Error::InvalidArgument {
+            what: "number of looks",
+            value: looks.to_string(),
+            expected: format!("1 to {MOST_LOOKS}"),
+        })
+    }
+
+    /// One look, when all is measured.
+    #[must_use]
+    pub const fn single(confidence: Confidence) -> Self {
+        Self {
+            confidence,
+            looks: 1,
+        }
+    }
+
+    /// The looks, in order.
+    pub fn looks(self) -> impl Iterator<Item = Look> {
+        (1..=self.looks).map(move |number| Look { plan: self, number })
+    }
+
+    /// The last look.
+    #[must_use]
+    pub const fn last(self) -> Look {
+        Look {
+            plan: self,
+            number: self.looks,
+        }
+    }
+}
+
+impl Look {
+    /// Its number, from 1.
+    #[must_use]
+    pub const fn number(self) -> usize {
+        self.number
+    }
+
+    /// Looks of the plan.
+    #[must_use]
+    pub const fn of(self) -> usize {
+        self.plan.looks
+    }
+
+    /// Whether no other look follows.
+    #[must_use]
+    pub const fn is_last(self) -> bool {
+        self.number >= self.plan.looks
+    }
+
+    /// Of `total` items in measuring order, how many this look is taken on: an equal part more each time.
+    #[must_use]
+    pub const fn items(self, total: usize) -> usize {
+        if self.is_last() {
+            return total;
+        }
+        // In this order it cannot overflow.
+        let part = total / self.plan.looks;
+        let rest = total % self.plan.looks;
+        part * self.number + (rest * self.number).div_ceil(self.plan.looks)
+    }
+
+    /// How sure this look's intervals have to be.
+    #[must_use]
+    pub fn confidence(self) -> Confidence {
+        let early = EARLY_PART * (self.plan.looks - 1) as f64;
+        let part = if self.is_last() {
+            1.0 - early
+        } else {
+            EARLY_PART
+        };
+        let wanted = 1.0 - self.plan.confidence.error() * part;
+        Confidence(wanted.min(Confidence::MOST))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::newcombe::PairedTable;
+    use super::super::schedule::Schedule;
+    use super::*;
+
+    fn plan(looks: usize) -> Plan {
+        Plan::new(Confidence::DEFAULT, looks).unwrap()
+    }
+
+    #[test]
+    fn the_parts_add_up_to_the_error() {
+        for looks in 1..=MOST_LOOKS {
+            let spent: f64 = plan(looks)
+                .looks()
+                .map(|look| look.confidence().error())
+                .sum();
+            assert!((spent - 0.05).abs() < 1e-12, "{looks} looks spend {spent}");
+        }
+        let early = plan(5).looks().next().unwrap().confidence();
+        assert!(
+            (early.critical(None) - 3.0).abs() < 0.03,
+            "three standard errors"
+        );
+    }
+
+    #[test]
+    fn looks_take_equal_parts_and_end_with_all() {
+        let items: Vec<usize> = plan(5).looks().map(|look| look.items(203)).collect();
+        assert_eq!(items, [41, 82, 122, 163, 203]);
+        assert_eq!(Plan::single(Confidence::DEFAULT).last().items(7), 7);
+        assert!(Plan::new(Confidence::DEFAULT, 0).is_err());
+        assert!(Plan::new(Confidence::DEFAULT, 11).is_err());
+    }
+
+    /// A truth of no change at all: how often does any look's interval leave it out?
+    #[test]
+    fn error_over_all_looks_by_simulation() {
+        const TRIALS: usize = 2000;
+        let mut schedule = Schedule::from_parts(["looks"]);
+        let (mut planned, mut naive) = (0, 0);
+        for _ in 0..TRIALS {
+            let pairs: Vec<(f64, f64)> = (0..400)
+                .map(|_| {
+                    let base = f64::from(schedule.unit() < 0.6);
+                    let keeps = schedule.unit() < 0.7;
+                    let fresh = f64::from(schedule.unit() < 0.6);
+                    (base, if keeps { base } else { fresh })
+                })
+                .collect();
+            let misses = |confidence: Confidence, n: usize| {
+                let table = PairedTable::count(pairs[..n].iter().copied());
+                let found = table.difference(confidence, None).unwrap();
+                found.low > 0.0 || found.high < 0.0
+            };
+            let looks = || plan(5).looks();
+            planned += usize::from(looks().any(|l| misses(l.confidence(), l.items(400))));
+            naive += usize::from(looks().any(|l| misses(Confidence::DEFAULT, l.items(400))));
+        }
+        let share = |count: usize| count as f64 / TRIALS as f64;
+        assert!(share(planned) <= 0.05, "{}", share(planned));
+        assert!(
+            share(naive) > 0.08,
+            "the test must see the difference: {}",
+            share(naive)
+        );
+    }
+}
