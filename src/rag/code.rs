@@ -8,17 +8,41 @@ use std::ops::Range;
 
 /// Endings of source code, without those that are text, tables or pages.
 pub(super) const ENDINGS: [&str; 61] = [
-    "rs", "py", "pyi", "js", "mjs", "cjs", "jsx", "ts", "tsx", "java", "kt", "kts", "scala", "groovy", "c", "h", "cc",
-    "cpp", "cxx", "hh", "hpp", "hxx", "cu", "cuh", "m", "mm", "cs", "fs", "vb", "go", "rb", "php", "pl", "pm", "lua",
-    "swift", "dart", "r", "jl", "hs", "ml", "mli", "ex", "exs", "erl", "clj", "lisp", "el", "zig", "nim", "v", "sh",
-    "bash", "zsh", "fish", "ps1", "sql", "proto", "cmake", "css", "scss",
+    "rs", "py", "pyi", "js", "mjs", "cjs", "jsx", "ts", "tsx", "java", "kt", "kts", "scala",
+    "groovy", "c", "h", "cc", "cpp", "cxx", "hh", "hpp", "hxx", "cu", "cuh", "m", "mm", "cs", "fs",
+    "vb", "go", "rb", "php", "pl", "pm", "lua", "swift", "dart", "r", "jl", "hs", "ml", "mli",
+    "ex", "exs", "erl", "clj", "lisp", "el", "zig", "nim", "v", "sh", "bash", "zsh", "fish", "ps1",
+    "sql", "proto", "cmake", "css", "scss",
 ];
 
 /// Words that begin a definition, in languages that people write.
 const DEFINING: [&str; 26] = [
-    "fn", "def", "class", "struct", "enum", "trait", "impl", "interface", "module", "mod", "namespace", "func",
-    "function", "sub", "package", "type", "union", "macro_rules!", "protocol", "extension", "object", "record",
-    "defmodule", "service", "message", "proc",
+    "fn",
+    "def",
+    "class",
+    "struct",
+    "enum",
+    "trait",
+    "impl",
+    "interface",
+    "module",
+    "mod",
+    "namespace",
+    "func",
+    "function",
+    "sub",
+    "package",
+    "type",
+    "union",
+    "macro_rules!",
+    "protocol",
+    "extension",
+    "object",
+    "record",
+    "defmodule",
+    "service",
+    "message",
+    "proc",
 ];
 
 /// Words that may stand before them.
@@ -83,7 +107,9 @@ pub(super) fn definitions(text: &str) -> Vec<(usize, usize, String)> {
 fn title(body: &str) -> Option<String> {
     let words = body.split([' ', '\t', '(', '<', ':', '{']);
     let mut words = words.take(BEFORE);
-    if !words.any(|word| DEFINING.contains(&word)) || body.starts_with(['#', '/', '*', '"', '-', ';']) {
+    if !words.any(|word| DEFINING.contains(&word))
+        || body.starts_with(['#', '/', '*', '"', '-', ';'])
+    {
         return None;
     }
     // `type` and the like in the middle of a statement.
@@ -116,7 +142,11 @@ pub(super) fn cut(text: &str, most: usize, size: &dyn Fn(&str) -> usize) -> Vec<
         let candidates: Vec<usize> = (1..=span).collect();
         let fitting = candidates.partition_point(|&n| fits(from + n)).max(1);
         let to = from + fitting;
-        let to = if to >= lines.len() { to } else { best_cut(&lines, from, to) };
+        let to = if to >= lines.len() {
+            to
+        } else {
+            best_cut(&lines, from, to)
+        };
         pieces.push(begin..end_of(to));
         from = to;
     }
@@ -132,10 +162,13 @@ fn best_cut(lines: &[Line<'_>], from: usize, to: usize) -> usize {
         let behind_blank = blank.is_some_and(|line| line.body.is_empty());
         let line = lines.get(at);
         let indent = line.map_or(usize::MAX, |line| line.indent);
-        let opens = line.is_some_and(|line| !line.body.is_empty() && !line.body.starts_with(['}', ')', ']']));
+        let opens = line
+            .is_some_and(|line| !line.body.is_empty() && !line.body.starts_with(['}', ')', ']']));
         (!opens, indent, !behind_blank, std::cmp::Reverse(at))
     };
-    (middle.max(from + 1)..=to).min_by_key(|&at| rank(at)).unwrap_or(to)
+    (middle.max(from + 1)..=to)
+        .min_by_key(|&at| rank(at))
+        .unwrap_or(to)
 }
 
 #[cfg(test)]
@@ -147,8 +180,19 @@ mod tests {
     #[test]
     fn definitions_are_nested_and_end() {
         let found = definitions(RUST);
-        let names: Vec<(usize, &str)> = found.iter().map(|(_, level, name)| (*level, name.as_str())).collect();
-        assert_eq!(names, [(1, "impl Heron"), (2, "pub fn wait"), (2, "fn fly"), (1, "")]);
+        let names: Vec<(usize, &str)> = found
+            .iter()
+            .map(|(_, level, name)| (*level, name.as_str()))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                (1, "impl Heron"),
+                (2, "pub fn wait"),
+                (2, "fn fly"),
+                (1, "")
+            ]
+        );
         let python = "class A:\n    def b(self):\n        return 1\n\nx = 2\n";
         let names: Vec<String> = definitions(python).into_iter().map(|d| d.2).collect();
         assert_eq!(names, ["class A", "def b", ""]);
@@ -161,6 +205,9 @@ mod tests {
         assert_eq!(pieces.first().map(|p| p.start), Some(0));
         assert!(pieces.windows(2).all(|pair| pair[0].end == pair[1].start));
         assert_eq!(pieces.last().map(|p| p.end), Some(RUST.len()));
-        assert!(RUST[pieces[1].clone()].trim_start().starts_with("fn fly"), "{pieces:?}");
+        assert!(
+            RUST[pieces[1].clone()].trim_start().starts_with("fn fly"),
+            "{pieces:?}"
+        );
     }
 }

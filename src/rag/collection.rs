@@ -150,7 +150,10 @@ impl Collection {
     /// [`Error::UnknownName`] when there never was such a document.
     pub fn history(&self, id: i64) -> Result<Vec<Version>> {
         let mut versions = self.store.versions(id)?;
-        let now = self.documents()?.into_iter().find(|document| document.id == id);
+        let now = self
+            .documents()?
+            .into_iter()
+            .find(|document| document.id == id);
         versions.extend(now.map(|now| Version {
             document: now.id,
             path: now.path,
@@ -193,9 +196,18 @@ impl Collection {
 
     /// Follows the database after its vectors were replaced by those of another embedder.
     pub(super) fn rebind(&mut self) -> Result<()> {
-        let folder = self.store.path().parent().unwrap_or(Path::new(".")).to_owned();
+        let folder = self
+            .store
+            .path()
+            .parent()
+            .unwrap_or(Path::new("."))
+            .to_owned();
         let embedder = bound(&self.store)?;
-        self.index = Index::new(&folder, index_key(&self.store, &embedder)?, embedder.dimension);
+        self.index = Index::new(
+            &folder,
+            index_key(&self.store, &embedder)?,
+            embedder.dimension,
+        );
         self.embedder = embedder;
         Ok(())
     }

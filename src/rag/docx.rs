@@ -110,7 +110,9 @@ impl Document {
 
     fn begin(&mut self) {
         if !self.out.text.is_empty() && !self.out.text.ends_with(['\n', '|']) {
-            self.out.text.push_str(if self.row { " | " } else { "\n\n" });
+            self.out
+                .text
+                .push_str(if self.row { " | " } else { "\n\n" });
         }
         self.paragraph = Some(self.out.text.len());
         self.level = None;

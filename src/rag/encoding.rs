@@ -137,9 +137,17 @@ mod tests {
     fn utf_16_of_both_orders_points_at_its_bytes() {
         let text = "Żuraw 👩 stoi";
         for big in [false, true] {
-            let mut bytes = if big { vec![0xfe, 0xff] } else { vec![0xff, 0xfe] };
+            let mut bytes = if big {
+                vec![0xfe, 0xff]
+            } else {
+                vec![0xff, 0xfe]
+            };
             for unit in text.encode_utf16() {
-                bytes.extend(if big { unit.to_be_bytes() } else { unit.to_le_bytes() });
+                bytes.extend(if big {
+                    unit.to_be_bytes()
+                } else {
+                    unit.to_le_bytes()
+                });
             }
             let decoded = decode(&bytes).expect("text");
             assert_eq!(decoded.text, text);

@@ -58,7 +58,9 @@ impl TextFormat {
     pub fn of(path: &Path) -> Self {
         let ending = path.extension().and_then(|ending| ending.to_str());
         let ending = ending.map(str::to_ascii_lowercase).unwrap_or_default();
-        let known = FORMATS.iter().find(|(_, endings)| endings.contains(&ending.as_str()));
+        let known = FORMATS
+            .iter()
+            .find(|(_, endings)| endings.contains(&ending.as_str()));
         known.map_or(Self::Plain, |(format, _)| *format)
     }
 
@@ -187,7 +189,9 @@ impl Stat {
 
     /// The time, unless it is so near to now that another change could have the same.
     fn settled(self) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let limit = now.saturating_sub(RACY).as_nanos();
         let old = |&time: &i64| i128::from(time) < i128::try_from(limit).unwrap_or(i128::MAX);
         Self {
@@ -219,14 +223,17 @@ impl FileContent {
         // Once more, for a file that was being saved; what changes all the time is left for the next sync.
         for _ in 0..2 {
             // The operating system's own words: fs-err would repeat the path.
-            let read = Self::try_read(path, max_bytes).map_err(|e| skip(format!("unreadable: {e}")))?;
+            let read =
+                Self::try_read(path, max_bytes).map_err(|e| skip(format!("unreadable: {e}")))?;
             match read {
                 Attempt::Whole(file) => return Ok(file),
                 Attempt::Refused(reason) => return Err(skip(reason)),
                 Attempt::Changed => {}
             }
         }
-        Err(skip("changed while it was read; the next sync takes it".into()))
+        Err(skip(
+            "changed while it was read; the next sync takes it".into(),
+        ))
     }
 
     fn try_read(path: &Path, max_bytes: u64) -> std::io::Result<Attempt> {
@@ -241,7 +248,9 @@ impl FileContent {
         }
         let file = std::fs::File::open(path)?;
         let mut bytes = Vec::new();
-        (&file).take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+        (&file)
+            .take(max_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if length > max_bytes {
             return Ok(too_large());

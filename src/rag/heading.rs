@@ -105,7 +105,9 @@ impl Outline {
     /// Titles from the outermost inwards that byte `offset` lies under, its own heading line included.
     pub fn at(&self, offset: usize) -> String {
         let below = self.headings.partition_point(|h| h.start <= offset);
-        let open = self.upwards(below.checked_sub(1)).map(|(_, h)| h.title.as_str());
+        let open = self
+            .upwards(below.checked_sub(1))
+            .map(|(_, h)| h.title.as_str());
         let mut titles: Vec<&str> = open.filter(|title| !title.is_empty()).collect();
         titles.reverse();
         titles.join(SEPARATOR)

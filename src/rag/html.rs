@@ -16,9 +16,36 @@ const UNSEEN: [&str; 8] = [
 
 /// Elements after and before which a paragraph ends.
 const BLOCKS: [&str; 30] = [
-    "p", "div", "section", "article", "aside", "header", "footer", "main", "nav", "ul", "ol", "dl", "table",
-    "blockquote", "pre", "figure", "figcaption", "form", "fieldset", "hr", "h1", "h2", "h3", "h4", "h5", "h6",
-    "address", "details", "summary", "body",
+    "p",
+    "div",
+    "section",
+    "article",
+    "aside",
+    "header",
+    "footer",
+    "main",
+    "nav",
+    "ul",
+    "ol",
+    "dl",
+    "table",
+    "blockquote",
+    "pre",
+    "figure",
+    "figcaption",
+    "form",
+    "fieldset",
+    "hr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "address",
+    "details",
+    "summary",
+    "body",
 ];
 
 /// Elements that begin a line.
@@ -236,7 +263,15 @@ mod tests {
 
     #[test]
     fn broken_pages_are_read_as_far_as_they_go() {
-        for source in ["", "<", "<p", "&#xFFFFFFFF; &#0; &nosuch; &amp", "<!--", "</script></p>x<h1>", "<svg><svg></svg>y"] {
+        for source in [
+            "",
+            "<",
+            "<p",
+            "&#xFFFFFFFF; &#0; &nosuch; &amp",
+            "<!--",
+            "</script></p>x<h1>",
+            "<svg><svg></svg>y",
+        ] {
             let page = read(source);
             let at = page.map.source(0..page.text.len());
             assert!(at.end <= source.len(), "{source}");

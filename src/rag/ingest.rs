@@ -171,7 +171,10 @@ impl Collection {
             ..IngestReport::default()
         };
         self.settle_gone(&found.files, &task, &mut report)?;
-        let sizes = found.files.iter().map(|path| Stat::of(path).map_or(0, |stat| stat.bytes));
+        let sizes = found
+            .files
+            .iter()
+            .map(|path| Stat::of(path).map_or(0, |stat| stat.bytes));
         let ends = sizes.scan(0u64, |sum, size| {
             *sum = sum.saturating_add(size);
             Some(*sum)
@@ -218,12 +221,17 @@ impl Collection {
                 return Err(Error::InvalidArgument {
                     what: "--redact",
                     value: name,
-                    expected: "a new collection, since this one has documents that are not redacted".into(),
+                    expected:
+                        "a new collection, since this one has documents that are not redacted"
+                            .into(),
                 });
             }
             store.begin_redacting()?;
         }
-        store.redaction_key()?.map(|key| Redactor::new(&key)).transpose()
+        store
+            .redaction_key()?
+            .map(|key| Redactor::new(&key))
+            .transpose()
     }
 
     /// Finds the documents whose file is gone: to the one of `files` with the same content that was not known before,
@@ -417,16 +425,17 @@ impl Run<'_> {
     /// Chunks in the queue that have no vector.
     fn waiting(&self) -> usize {
         let chunks = self.queue.iter().flat_map(|job| &job.chunks);
-        chunks.filter(|chunk| !self.vectors.contains_key(&chunk.key)).count()
+        chunks
+            .filter(|chunk| !self.vectors.contains_key(&chunk.key))
+            .count()
     }
 
     /// Embeds a window of the queue, the oldest first, and writes the documents that are whole then.
     fn embed_window(&mut self) -> Result<()> {
         let mut seen = HashSet::new();
         let chunks = self.queue.iter().flat_map(|job| &job.chunks);
-        let new = chunks.filter(|chunk| {
-            !self.vectors.contains_key(&chunk.key) && seen.insert(chunk.key)
-        });
+        let new =
+            chunks.filter(|chunk| !self.vectors.contains_key(&chunk.key) && seen.insert(chunk.key));
         let mut window: Vec<(Key, usize, String)> = new
             .take(WINDOW)
             .map(|chunk| {
@@ -445,7 +454,10 @@ impl Run<'_> {
             self.report.embedded += batch.len();
             self.tokens += batch.iter().map(|(_, tokens, _)| tokens).sum::<usize>();
             if let Some(job) = self.queue.front() {
-                let done = job.chunks.iter().filter(|c| self.vectors.contains_key(&c.key));
+                let done = job
+                    .chunks
+                    .iter()
+                    .filter(|c| self.vectors.contains_key(&c.key));
                 let (index, done, all) = (job.index, done.count(), job.chunks.len());
                 // Said once more when it is written.
                 if done < all {
@@ -474,15 +486,19 @@ impl Run<'_> {
                 self.queue.push_front(job);
                 return Ok(());
             };
-            let rows = job.chunks.iter().zip(vectors).map(|(chunk, vector)| NewChunk {
-                bytes: chunk.bytes.clone(),
-                position: chunk.position,
-                tokens: chunk.tokens,
-                heading: &chunk.heading,
-                text: &chunk.text,
-                key: chunk.key,
-                vector,
-            });
+            let rows = job
+                .chunks
+                .iter()
+                .zip(vectors)
+                .map(|(chunk, vector)| NewChunk {
+                    bytes: chunk.bytes.clone(),
+                    position: chunk.position,
+                    tokens: chunk.tokens,
+                    heading: &chunk.heading,
+                    text: &chunk.text,
+                    key: chunk.key,
+                    vector,
+                });
             let document = NewDocument {
                 path: &job.path,
                 sha256: &job.sha256,

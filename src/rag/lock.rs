@@ -39,9 +39,14 @@ impl WriterLock {
             Err(TryLockError::WouldBlock) => return Err(busy(collection, &holder)),
             Err(TryLockError::Error(error)) => return Err(explain(&path, error)),
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         // Only for the message: a full disk is found where it matters.
-        let _ = std::fs::write(&holder, format!("{} {}\n", std::process::id(), now.as_secs()));
+        let _ = std::fs::write(
+            &holder,
+            format!("{} {}\n", std::process::id(), now.as_secs()),
+        );
         Ok(Self {
             _file: file,
             holder,

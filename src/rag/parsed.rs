@@ -179,7 +179,8 @@ impl Parsed {
     pub fn locate(&self, text: Range<usize>, file: &[u8]) -> (Range<usize>, Position) {
         let steps = |from: usize, to: usize| {
             let maps = self.maps.get(from..to).unwrap_or(&[]);
-            let walk = |range: Range<usize>| maps.iter().fold(range, |range, map| map.source(range));
+            let walk =
+                |range: Range<usize>| maps.iter().fold(range, |range, map| map.source(range));
             walk(text.clone())
         };
         let bytes = steps(0, self.maps.len());

@@ -37,7 +37,9 @@ static LEFT_BEHIND: AtomicUsize = AtomicUsize::new(0);
 /// Why it cannot be.
 pub(super) fn read(bytes: &[u8]) -> Result<Pages, String> {
     if unpacks_beyond(bytes, MAX_UNPACKED) {
-        return Err(format!("its streams unpack to more than {MAX_UNPACKED} bytes"));
+        return Err(format!(
+            "its streams unpack to more than {MAX_UNPACKED} bytes"
+        ));
     }
     let pages = in_time(bytes.to_vec(), MAX_TIME)?;
     let mut out = Pages::default();
@@ -107,7 +109,10 @@ fn unpacks_beyond(bytes: &[u8], limit: u64) -> bool {
     while let Some(found) = find(bytes.get(at..).unwrap_or(&[]), b"stream") {
         at += found + b"stream".len();
         let rest = bytes.get(at..).unwrap_or(&[]);
-        let lead = rest.iter().take(2).take_while(|b| matches!(b, b'\r' | b'\n'));
+        let lead = rest
+            .iter()
+            .take(2)
+            .take_while(|b| matches!(b, b'\r' | b'\n'));
         let rest = rest.get(lead.count()..).unwrap_or(&[]);
         if !looks_like_zlib(rest) {
             continue;
@@ -130,7 +135,9 @@ fn unpacks_beyond(bytes: &[u8], limit: u64) -> bool {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 /// The two bytes that start a zlib stream, RFC 1950: method 8, and a multiple of 31.

@@ -28,7 +28,9 @@ impl Key {
         hash.update(heading);
         hash.update(text);
         let mut key = [0; KEY_BYTES];
-        key.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+        key.iter_mut()
+            .zip(hash.finalize())
+            .for_each(|(to, from)| *to = from);
         Self(key)
     }
 }
@@ -71,7 +73,9 @@ impl Store {
     /// Forgets the batches: their documents are whole.
     pub fn clear_pending(&mut self) -> Result<()> {
         let none = self.read(|conn| {
-            conn.query_row("SELECT NOT EXISTS (SELECT 1 FROM pending)", [], |row| row.get(0))
+            conn.query_row("SELECT NOT EXISTS (SELECT 1 FROM pending)", [], |row| {
+                row.get(0)
+            })
         })?;
         if none {
             return Ok(());

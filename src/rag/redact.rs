@@ -29,7 +29,10 @@ const PATTERNS: [(&str, &str); 10] = [
         "KEY",
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----[A-Za-z0-9+/=\s:,-]*?-----END [A-Z ]*PRIVATE KEY-----",
     ),
-    ("KEY", r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
+    (
+        "KEY",
+        r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+    ),
     (
         "KEY",
         r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[opsru]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}|glpat-[A-Za-z0-9_-]{20,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|AIza[0-9A-Za-z_-]{35}|(?:sk|pk|rk)[-_][A-Za-z0-9_-]{20,}|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{36})",
@@ -38,12 +41,24 @@ const PATTERNS: [(&str, &str); 10] = [
         "KEY",
         r#"(?i)(?:api[_-]?key|secret|passw(?:or)?d|access[_-]?token|auth[_-]?token)["']?\s*[:=]\s*["']?(?P<value>[A-Za-z0-9+/_.~!@$%^&*-]{8,})"#,
     ),
-    ("EMAIL", r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"),
-    ("IBAN", r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b"),
+    (
+        "EMAIL",
+        r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b",
+    ),
+    (
+        "IBAN",
+        r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b",
+    ),
     ("CARD", r"\b[0-9](?:[ -]?[0-9]){12,18}\b"),
-    ("PHONE", r"\+[1-9][0-9]{0,3}(?:[ ./-]?\(?[0-9]{1,5}\)?){2,6}\b"),
+    (
+        "PHONE",
+        r"\+[1-9][0-9]{0,3}(?:[ ./-]?\(?[0-9]{1,5}\)?){2,6}\b",
+    ),
     ("PHONE", r"\(0?[0-9]{2,5}\)[ -]?[0-9]{3,4}[ -]?[0-9]{3,5}\b"),
-    ("PHONE", r"\b0[0-9]{2,5}[ /-][0-9]{3,}(?:[ -][0-9]{2,})*\b|\b[2-9][0-9]{2}[-.][0-9]{3}[-.][0-9]{4}\b"),
+    (
+        "PHONE",
+        r"\b0[0-9]{2,5}[ /-][0-9]{3,}(?:[ -][0-9]{2,})*\b|\b[2-9][0-9]{2}[-.][0-9]{3}[-.][0-9]{4}\b",
+    ),
 ];
 
 /// Digits of a phone number, ITU-T E.164: 15 at most, and less than 7 is no number to call.
@@ -221,11 +236,16 @@ mod tests {
     fn values_become_stable_tokens() {
         let (text, counts) = redact("Ann (ann@example.org, Ann@Example.org) or bob@example.org");
         assert_eq!(counts.get("EMAIL"), Some(&3));
-        let tokens: Vec<&str> = text.split(['(', ',', ')', ' ']).filter(|t| t.starts_with('<')).collect();
+        let tokens: Vec<&str> = text
+            .split(['(', ',', ')', ' '])
+            .filter(|t| t.starts_with('<'))
+            .collect();
         assert_eq!((tokens.len(), tokens[0]), (3, tokens[1]));
         assert_ne!(tokens[0], tokens[2]);
         assert!(!text.contains('@'));
-        let other = Redactor::new("another key").expect("compiles").title("ann@example.org");
+        let other = Redactor::new("another key")
+            .expect("compiles")
+            .title("ann@example.org");
         assert_ne!(other, tokens[0]);
     }
 

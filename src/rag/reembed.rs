@@ -114,7 +114,10 @@ impl Store {
         }
         self.write(|tx| {
             tx.execute("DELETE FROM next_vectors", [])?;
-            tx.execute("INSERT OR REPLACE INTO meta VALUES ('next_embedder', ?1)", [id])?;
+            tx.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('next_embedder', ?1)",
+                [id],
+            )?;
             Ok(())
         })
     }
@@ -144,7 +147,8 @@ impl Store {
 
     fn keep_reembedded(&mut self, batch: &[(i64, Vec<f32>)]) -> Result<()> {
         self.write(|tx| {
-            let mut insert = tx.prepare_cached("INSERT OR REPLACE INTO next_vectors VALUES (?1, ?2)")?;
+            let mut insert =
+                tx.prepare_cached("INSERT OR REPLACE INTO next_vectors VALUES (?1, ?2)")?;
             for (id, vector) in batch {
                 insert.execute(params![id, vectors::to_bytes(vector)])?;
             }
@@ -156,7 +160,10 @@ impl Store {
     fn finish_reembedding(&mut self, next: &EmbedderId) -> Result<()> {
         self.write(|tx| {
             tx.execute("DELETE FROM vectors", [])?;
-            tx.execute("INSERT INTO vectors SELECT chunk, vector FROM next_vectors ORDER BY chunk", [])?;
+            tx.execute(
+                "INSERT INTO vectors SELECT chunk, vector FROM next_vectors ORDER BY chunk",
+                [],
+            )?;
             tx.execute("DELETE FROM next_vectors", [])?;
             tx.execute("DELETE FROM pending", [])?;
             tx.execute("DELETE FROM meta WHERE key = 'next_embedder'", [])?;

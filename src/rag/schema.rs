@@ -151,7 +151,9 @@ fn is_on_read_only_disk(path: &Path) -> bool {
 fn open_read_only(path: &Path) -> Result<Connection> {
     let refuse = |reason: &str| Error::Damaged {
         path: path.to_owned(),
-        reason: format!("its disk is read-only, and {reason}; use it once where it can be written to"),
+        reason: format!(
+            "its disk is read-only, and {reason}; use it once where it can be written to"
+        ),
     };
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -159,8 +161,13 @@ fn open_read_only(path: &Path) -> Result<Connection> {
         return Err(refuse("its last changes are still in its log"));
     }
     let explain = |error| explain(path, error);
-    let name = path.to_str().ok_or_else(|| refuse("its name is not UTF-8"))?;
-    let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let name = path
+        .to_str()
+        .ok_or_else(|| refuse("its name is not UTF-8"))?;
+    let name = name
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;
@@ -168,7 +175,9 @@ fn open_read_only(path: &Path) -> Result<Connection> {
     let conn = Connection::open_with_flags(name, flags).map_err(explain)?;
     check_version(&conn, path)?;
     if pragma(&conn, "user_version").map_err(explain)? != SCHEMA_VERSION {
-        return Err(refuse("it is of an older version, which has to be migrated"));
+        return Err(refuse(
+            "it is of an older version, which has to be migrated",
+        ));
     }
     Ok(conn)
 }
@@ -234,7 +243,10 @@ fn name_embedded(conn: &Connection) -> rusqlite::Result<()> {
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let (heading, text): (String, String) = (row.get(1)?, row.get(2)?);
-        update.execute(rusqlite::params![row.get::<_, i64>(0)?, Key::of(&heading, &text).0])?;
+        update.execute(rusqlite::params![
+            row.get::<_, i64>(0)?,
+            Key::of(&heading, &text).0
+        ])?;
     }
     Ok(())
 }
@@ -245,8 +257,8 @@ const IOERR_SHMSIZE: std::ffi::c_int = 10 | (19 << 8);
 /// What an error of SQLite means for the database at `path`.
 pub(super) fn explain(path: &Path, error: rusqlite::Error) -> Error {
     use rusqlite::ErrorCode::{
-        CannotOpen, DatabaseBusy, DatabaseCorrupt, DiskFull, NotADatabase, PermissionDenied, ReadOnly,
-        SystemIoFailure,
+        CannotOpen, DatabaseBusy, DatabaseCorrupt, DiskFull, NotADatabase, PermissionDenied,
+        ReadOnly, SystemIoFailure,
     };
     match error.sqlite_error() {
         Some(code) if code.code == DiskFull || code.extended_code == IOERR_SHMSIZE => {

@@ -74,7 +74,9 @@ impl SourceMap {
     ///
     /// A range of made-up text alone is the empty one behind what comes before it.
     pub fn source(&self, text: Range<usize>) -> Range<usize> {
-        let first = self.runs.partition_point(|run| run.text_end() <= text.start);
+        let first = self
+            .runs
+            .partition_point(|run| run.text_end() <= text.start);
         let last = self.runs.partition_point(|run| run.text < text.end);
         let inside = self.runs.get(first..last).unwrap_or(&[]);
         let (Some(head), Some(tail)) = (inside.first(), inside.last()) else {

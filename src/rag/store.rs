@@ -386,8 +386,7 @@ impl Store {
 }
 
 /// Selects what [`known`] reads.
-const KNOWN: &str =
-    "SELECT id, path, sha256, chunking, parser, bytes, modified_at FROM documents";
+const KNOWN: &str = "SELECT id, path, sha256, chunking, parser, bytes, modified_at FROM documents";
 
 fn known(row: &rusqlite::Row<'_>) -> rusqlite::Result<Known> {
     Ok(Known {

@@ -40,7 +40,11 @@ pub(super) fn csv(source: &str, delimiter: u8) -> Extracted {
             if out.text.len() > start {
                 out.text.push('\n');
             }
-            if let Some(name) = names.get(at).map(|name| name.trim()).filter(|n| !n.is_empty()) {
+            if let Some(name) = names
+                .get(at)
+                .map(|name| name.trim())
+                .filter(|n| !n.is_empty())
+            {
                 out.text.push_str(name);
                 out.text.push_str(": ");
             }
@@ -118,7 +122,8 @@ pub(super) fn jsonl(source: &str) -> Extracted {
                 spell("", &value, 0, &mut text);
                 let text = text.trim_end();
                 out.text.push_str(text);
-                out.map.unit(start..start + text.len(), lead..lead + line.len());
+                out.map
+                    .unit(start..start + text.len(), lead..lead + line.len());
             }
             _ => {
                 out.text.push_str(line);
@@ -183,11 +188,18 @@ mod tests {
     fn rows_are_named_and_point_at_their_bytes() {
         let source = "name,city\r\nAda,\"Ber, lin\"\r\n\r\n\"Bo \"\"B\"\"\",\n";
         let table = csv(source, b',');
-        let records: Vec<&str> = table.records.iter().map(|r| &table.text[r.clone()]).collect();
+        let records: Vec<&str> = table
+            .records
+            .iter()
+            .map(|r| &table.text[r.clone()])
+            .collect();
         assert_eq!(records, ["name: Ada\ncity: Ber, lin", "name: Bo \"B\""]);
         let at = table.text.find("Ber, lin").expect("is there");
         assert_eq!(&source[table.map.source(at..at + 8)], "Ber, lin");
-        assert_eq!(&source[table.map.source(table.records[0].clone())], "Ada,\"Ber, lin");
+        assert_eq!(
+            &source[table.map.source(table.records[0].clone())],
+            "Ada,\"Ber, lin"
+        );
         assert_eq!(csv("only,names\n", b',').records.len(), 1);
     }
 
@@ -195,7 +207,11 @@ mod tests {
     fn lines_of_json_are_spelt_out() {
         let source = "{\"a\": 1, \"b\": {\"c\": [\"x\", \"y\"]}}\n\nnot json\n";
         let table = jsonl(source);
-        let records: Vec<&str> = table.records.iter().map(|r| &table.text[r.clone()]).collect();
+        let records: Vec<&str> = table
+            .records
+            .iter()
+            .map(|r| &table.text[r.clone()])
+            .collect();
         assert_eq!(records, ["a: 1\nb.c: x\nb.c: y", "not json"]);
         let bytes = table.map.source(table.records[1].clone());
         assert_eq!(&source[bytes], "not json");

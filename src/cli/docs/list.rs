@@ -64,8 +64,16 @@ pub fn show(args: DocumentArgs, context: &Context) -> Result<()> {
             writeln!(out, "{}", first.path)?;
         }
         for version in &report.versions {
-            let state = if version.replaced_at.is_some() { "was" } else { "is" };
-            writeln!(out, "{state} sha256 {}, {} bytes", version.sha256, version.bytes)?;
+            let state = if version.replaced_at.is_some() {
+                "was"
+            } else {
+                "is"
+            };
+            writeln!(
+                out,
+                "{state} sha256 {}, {} bytes",
+                version.sha256, version.bytes
+            )?;
         }
         for chunk in &report.chunks {
             let heading = if chunk.heading.is_empty() {

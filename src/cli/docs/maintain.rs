@@ -85,10 +85,18 @@ pub fn rebuild(args: RebuildArgs, context: &Context) -> Result<()> {
     };
     context.output.result(&report, |out| {
         if report.embedded > 0 {
-            writeln!(out, "embedded {} chunks with {}", report.embedded, report.embedder)?;
+            writeln!(
+                out,
+                "embedded {} chunks with {}",
+                report.embedded, report.embedder
+            )?;
         }
         if report.cut > 0 {
-            writeln!(out, "{} chunks are longer than it reads; their ends were left out", report.cut)?;
+            writeln!(
+                out,
+                "{} chunks are longer than it reads; their ends were left out",
+                report.cut
+            )?;
         }
         writeln!(out, "rebuilt over {} vectors", report.vectors)
     })

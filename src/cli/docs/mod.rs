@@ -87,5 +87,9 @@ fn place(start: usize, end: usize, position: &Position) -> String {
         Span::Exact | Span::Covering => "",
         Span::Extracted => " of its text",
     };
-    format!("{}{}bytes {start}-{end}{of}", page.unwrap_or_default(), line.unwrap_or_default())
+    format!(
+        "{}{}bytes {start}-{end}{of}",
+        page.unwrap_or_default(),
+        line.unwrap_or_default()
+    )
 }
