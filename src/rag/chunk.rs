@@ -96,7 +96,7 @@ fn above<'a>(heading: &'a str, text: &str) -> &'a str {
     if is_own { outer } else { heading }
 }
 
-/// Cuts `text`, which starts at byte `base` of its file.
+/// Cuts `text`, which starts at byte `base` of its file: by blocks, by definitions, or as plain text.
 #[must_use]
 pub fn chunk<'a>(
     text: &'a str,
@@ -105,10 +105,13 @@ pub fn chunk<'a>(
     chunking: Chunking,
     embedder: &dyn Embed,
 ) -> Vec<Chunk<'a>> {
-    let outline = match format {
-        TextFormat::Markdown => Outline::of(text),
-        TextFormat::Code => Outline::from_headings(super::code::definitions(text)),
-        _ => Outline::default(),
+    let (format, outline) = match format {
+        TextFormat::Markdown => (format, Outline::of(text)),
+        TextFormat::Code => {
+            let found = super::code::definitions(text);
+            (format, Outline::from_headings(found))
+        }
+        _ => (TextFormat::Plain, Outline::default()),
     };
     let mut chunks = cut(text, format, &outline, &[], chunking, embedder);
     for chunk in &mut chunks {
@@ -149,7 +152,7 @@ fn cut<'a>(
     let fits = |piece: &str| embedder.count_tokens(piece) <= chunking.tokens;
     let pieces: Vec<(usize, &str)> = match format {
         TextFormat::Markdown => MarkdownSplitter::new(config).chunk_indices(text).collect(),
-        TextFormat::Code | TextFormat::Csv | TextFormat::Jsonl => {
+        TextFormat::Code | TextFormat::Csv | TextFormat::Jsonl | TextFormat::Pdf => {
             let cuts = match format {
                 TextFormat::Code => {
                     super::code::cut(text, chunking.tokens, &|piece| embedder.count_tokens(piece))

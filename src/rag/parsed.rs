@@ -29,7 +29,7 @@ pub(super) struct Parsed {
     pub encoding: &'static str,
     /// The sections of the text.
     pub outline: Outline,
-    /// Ranges of the text that are one record each; empty where it has none.
+    /// Ranges of the text that are one record or page each; empty where it has none.
     pub records: Vec<Range<usize>>,
     /// From the text to the file, one step after the other; for an extracted text to what was extracted.
     maps: Vec<SourceMap>,
@@ -97,12 +97,16 @@ impl Parsed {
     }
 
     fn extracted(format: TextFormat, read: Pages) -> Self {
+        // A passage is from one page, so that a citation names the right one.
+        let ends = read.pages.iter().skip(1).copied();
+        let ends = ends.chain(std::iter::once(read.text.len()));
+        let records = read.pages.iter().zip(ends).map(|(&start, end)| start..end);
         Self {
+            records: records.collect(),
             text: read.text,
             format,
             encoding: "",
             outline: Outline::from_headings(read.headings),
-            records: Vec::new(),
             maps: Vec::new(),
             origin: Origin::Extracted {
                 pages: read.pages,
