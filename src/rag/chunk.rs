@@ -151,7 +151,11 @@ fn cut<'a>(
     };
     let fits = |piece: &str| embedder.count_tokens(piece) <= chunking.tokens;
     let pieces: Vec<(usize, &str)> = match format {
-        TextFormat::Markdown => MarkdownSplitter::new(config).chunk_indices(text).collect(),
+        TextFormat::Markdown => {
+            let splitter = MarkdownSplitter::new(config);
+            let split = |part: &'a str| splitter.chunk_indices(part).collect();
+            by_segment(text, split)
+        }
         TextFormat::Code | TextFormat::Csv | TextFormat::Jsonl | TextFormat::Pdf => {
             let cuts = match format {
                 TextFormat::Code => {
@@ -173,13 +177,16 @@ fn cut<'a>(
                 if fits(trimmed) {
                     pieces.push((start, trimmed));
                 } else {
-                    let parts = splitter.chunk_indices(trimmed);
-                    pieces.extend(parts.map(|(at, part)| (start + at, part)));
+                    let parts = by_segment(trimmed, |part| splitter.chunk_indices(part).collect());
+                    pieces.extend(parts.into_iter().map(|(at, part)| (start + at, part)));
                 }
             }
             pieces
         }
-        _ => TextSplitter::new(config).chunk_indices(text).collect(),
+        _ => {
+            let splitter = TextSplitter::new(config);
+            by_segment(text, |part| splitter.chunk_indices(part).collect())
+        }
     };
     pieces
         .into_iter()
@@ -190,6 +197,49 @@ fn cut<'a>(
             tokens: embedder.count_tokens(piece),
         })
         .collect()
+}
+
+/// Longest text that is handed to the splitter at once, some 40 chunks. It looks ahead as far as there is text without
+/// a better place to cut: one line of megabytes would take it hours.
+const SEGMENT: usize = 32 << 10;
+
+/// Splits a long text a segment at a time; chunks do not reach over the ends of segments.
+fn by_segment<'a>(
+    text: &'a str,
+    split: impl Fn(&'a str) -> Vec<(usize, &'a str)>,
+) -> Vec<(usize, &'a str)> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    while let Some(rest) = text.get(start..).filter(|rest| !rest.is_empty()) {
+        let length = segment(rest);
+        let part = rest.get(..length).unwrap_or(rest);
+        let found = split(part).into_iter();
+        pieces.extend(found.map(|(at, piece)| (start + at, piece)));
+        start += part.len();
+    }
+    pieces
+}
+
+/// Length of the first segment of `text`: to the last paragraph that ends in it, or line, or word.
+fn segment(text: &str) -> usize {
+    if text.len() <= SEGMENT {
+        return text.len();
+    }
+    let most = text.floor_char_boundary(SEGMENT);
+    let window = text.get(..most).unwrap_or(text);
+    let last = |end: &str| {
+        let at = window.rfind(end).map(|at| at + end.len());
+        at.filter(|&at| at > SEGMENT / 2)
+    };
+    let word = || {
+        window
+            .rfind(char::is_whitespace)
+            .filter(|&at| at > SEGMENT / 2)
+    };
+    let end = last("\n\n")
+        .or_else(|| last("\n\r\n"))
+        .or_else(|| last("\n"));
+    end.or_else(word).unwrap_or(most).max(1)
 }
 
 /// The embedder's own count, as the splitter wants to ask for it.

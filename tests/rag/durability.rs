@@ -320,13 +320,13 @@ fn a_full_disk_while_embedding_anew_keeps_the_old_vectors() {
         return;
     };
     let (place, mut toy) = (Place::new(), Toy::new());
-    for n in 0..300 {
+    for n in 0..8 {
         place.write(&format!("{n}.txt"), format!("Herons stand in lake {n}."));
     }
     let home = disk.0.path().join("notes");
     let mut notes = Collection::create_or_open(&home, toy.id()).expect("opens");
     add(&mut notes, &[place.docs()], &mut toy).expect("adds");
-    let mut other = Toy::named("other", 2_000);
+    let mut other = Toy::named("other", 40_000);
     let on = |_: &unforget::rag::ReembedProgress| std::ops::ControlFlow::Continue(());
     let error = notes.reembed(&mut other, &mut { on }).expect_err("is full");
     assert!(matches!(error, Error::DiskFull { .. }), "{error:?}");
