@@ -165,7 +165,7 @@ pub fn pdf(pages: &[&str]) -> Vec<u8> {
     let xref = file.len();
     write!(file, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).expect("writes");
     for offset in offsets {
-        write!(file, "{offset:010} 00000 n \n").expect("writes");
+        writeln!(file, "{offset:010} 00000 n ").expect("writes");
     }
     write!(
         file,

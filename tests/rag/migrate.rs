@@ -1,7 +1,5 @@
 //! A collection of the first version of the format, written by the program of that time.
 
-use std::path::PathBuf;
-
 use unforget::rag::{Collection, DATABASE_FILE};
 
 use crate::toy::{Place, Toy, on, search};
@@ -53,12 +51,7 @@ fn its_passages_are_not_embedded_again() {
     );
     let mut notes = Collection::open(&place.home()).expect("opens");
     let report = notes
-        .add(
-            &[PathBuf::from(place.docs())],
-            &mut toy,
-            &Default::default(),
-            &mut on,
-        )
+        .add(&[place.docs()], &mut toy, &Default::default(), &mut on)
         .expect("adds");
     assert_eq!((report.chunks, report.embedded, toy.embedded), (1, 0, 0));
     let report = notes

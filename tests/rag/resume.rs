@@ -62,8 +62,11 @@ fn resumed_writer_child() {
         .expect("adds");
 }
 
+/// Path, start, end, heading, text, line and vector of a chunk.
+type Row = (String, i64, i64, String, String, Option<i64>, Vec<u8>);
+
 /// All that a collection says, without the numbers that depend on the order of events.
-fn content(home: &Path) -> Vec<(String, i64, i64, String, String, Option<i64>, Vec<u8>)> {
+fn content(home: &Path) -> Vec<Row> {
     let conn = rusqlite::Connection::open(home.join(DATABASE_FILE)).expect("opens");
     let mut select = conn
         .prepare(

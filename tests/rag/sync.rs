@@ -157,16 +157,26 @@ fn a_second_writer_learns_who_is_first() {
     let mut seen = None;
     let docs = place.docs();
     notes
-        .add(&[docs.clone()], &mut toy, &Default::default(), &mut |_| {
-            let mut toy = Toy::new();
-            // Readers go on, also those that come now.
-            assert!(!search(&mut second, "herons", &mut toy).is_empty());
-            assert!(Collection::open(&home).is_ok());
-            seen = second
-                .add(&[docs.clone()], &mut toy, &Default::default(), &mut on)
-                .err();
-            std::ops::ControlFlow::Continue(())
-        })
+        .add(
+            std::slice::from_ref(&docs),
+            &mut toy,
+            &Default::default(),
+            &mut |_| {
+                let mut toy = Toy::new();
+                // Readers go on, also those that come now.
+                assert!(!search(&mut second, "herons", &mut toy).is_empty());
+                assert!(Collection::open(&home).is_ok());
+                seen = second
+                    .add(
+                        std::slice::from_ref(&docs),
+                        &mut toy,
+                        &Default::default(),
+                        &mut on,
+                    )
+                    .err();
+                std::ops::ControlFlow::Continue(())
+            },
+        )
         .expect("adds");
     let error = seen.expect("the second is refused");
     assert!(
