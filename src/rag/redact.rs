@@ -266,7 +266,7 @@ mod tests {
             assert_eq!(counts, Redacted::from([(kind, 1)]), "{text} -> {redacted}");
         }
         for text in [
-            "DE89 3704 0044 0532 0130 01 has a wrong digit",
+            "DE89 3704 0044 0532 0130 02 has a wrong digit",
             "4111 1111 1111 1112",
             "0000 0000 0000 0000",
             "on 2024-05-17 at 10:30, version 1.2.3, 1,234,567 of them, ISBN 978-3-16",
