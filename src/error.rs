@@ -210,7 +210,7 @@ pub enum Error {
 
     /// A collection was made by one embedder and used with another.
     #[error(
-        "collection '{collection}' was made with embedder {expected}, not with {found}; use that embedder or make a new collection"
+        "collection '{collection}' was made with embedder {expected}, not with {found}; use that embedder, or embed its stored text anew with `unforget docs rebuild --to {collection}`"
     )]
     EmbedderMismatch {
         /// The collection's name.
@@ -244,6 +244,20 @@ pub enum Error {
     Certificate {
         /// Why, and what to do.
         reason: String,
+    },
+
+    /// Another process is writing to a collection.
+    #[error(
+        "collection '{collection}' is busy: {} is writing to it{}; wait for it to end, or stop it, and run the same command again",
+        writer(.pid), date(.since)
+    )]
+    Busy {
+        /// The collection's name.
+        collection: String,
+        /// The process that writes, where it is known.
+        pid: Option<u32>,
+        /// Since when, in seconds since 1970.
+        since: Option<u64>,
     },
 
     /// A file in the data folder that was written by a newer version, or is damaged.
@@ -324,6 +338,7 @@ impl Error {
             | Self::DiskFull { .. }
             | Self::Measurement { .. }
             | Self::InUse { .. }
+            | Self::Busy { .. }
             | Self::Damaged { .. } => ErrorKind::Failed,
         }
     }
@@ -354,9 +369,53 @@ fn room(needed_and_free: &Option<(u64, u64)>) -> String {
     }
 }
 
+fn writer(pid: &Option<u32>) -> String {
+    match pid {
+        Some(pid) => format!("process {pid}"),
+        None => "another process".to_owned(),
+    }
+}
+
+/// ` since 2026-01-31 12:00:00 UTC`; days to a date after Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+fn date(seconds: &Option<u64>) -> String {
+    let Some(seconds) = *seconds else {
+        return String::new();
+    };
+    let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    let year = era * 400 + year + next;
+    format!(
+        " since {year}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
+        time / 3_600,
+        time / 60 % 60,
+        time % 60
+    )
+}
+
 fn hint(nearest: &Option<String>) -> String {
     match nearest {
         Some(name) => format!("; did you mean '{name}'?"),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn seconds_become_a_date() {
+        assert_eq!(date(&Some(951_782_400)), " since 2000-02-29 00:00:00 UTC");
+        assert_eq!(date(&Some(1_767_225_599)), " since 2025-12-31 23:59:59 UTC");
+        assert_eq!(date(&None), "");
     }
 }

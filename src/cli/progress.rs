@@ -28,6 +28,14 @@ pub fn items(total: u64) -> ProgressBar {
     )
 }
 
+/// A bar over bytes of work, which says in words what it is at.
+pub fn work() -> ProgressBar {
+    styled(
+        ProgressBar::new(0),
+        "[{bar:30}] {percent}% {eta} {wide_msg}",
+    )
+}
+
 fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
     restyle(&bar, template);
     bar.enable_steady_tick(Duration::from_millis(200));

@@ -16,6 +16,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use super::position::Position;
 use super::prompt::Passage;
 use super::relevance::NOTHING_FOUND;
 use super::sentence::sentences;
@@ -53,6 +54,9 @@ pub struct Citation {
     pub start: usize,
     /// One past the last byte in the file.
     pub end: usize,
+    /// Page and line, and what `start` and `end` are bytes of.
+    #[serde(flatten)]
+    pub position: Position,
     /// Cosine of the passage to the question.
     pub score: f32,
     /// What the bytes say: the sentences that support the answer.
@@ -290,14 +294,17 @@ impl Ledger {
                 .find(|source| source.passage.n == n)?
                 .passage
                 .hit;
+            let text = hit.text.get(bytes.clone())?.to_owned();
+            let (bytes, position) = hit.position.narrow(hit.start..hit.end, &hit.text, bytes);
             Some(Citation {
                 n,
                 document: hit.document,
                 path: hit.path.clone(),
-                start: hit.start + bytes.start,
-                end: hit.start + bytes.end,
+                start: bytes.start,
+                end: bytes.end,
+                position,
                 score: hit.score,
-                text: hit.text.get(bytes)?.to_owned(),
+                text,
             })
         });
         Cited {

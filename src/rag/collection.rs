@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::embed::EmbedderId;
 use super::index::Index;
-use super::rows::{ChunkRow, DocumentSummary};
+use super::lock::WriterLock;
+use super::rows::{ChunkRow, DocumentSummary, Version};
 use super::store::Store;
 use crate::{Error, Result};
 
@@ -15,7 +16,7 @@ use crate::{Error, Result};
 pub const DATABASE_FILE: &str = "documents.db";
 
 /// Documents that were embedded by one model, searchable. Several processes may have the same one open: readers see
-/// whole documents, writers wait for each other.
+/// whole documents and never wait, and one process at a time writes.
 #[derive(Debug)]
 pub struct Collection {
     name: String,
@@ -54,10 +55,8 @@ impl Collection {
     }
 
     fn over(dir: &Path, store: Store) -> Result<Self> {
-        let embedder = store
-            .embedder()?
-            .ok_or_else(|| store.damaged("it was never bound to an embedder"))?;
-        let key = format!("{}/{}", store.collection_id()?, embedder.sha256);
+        let embedder = bound(&store)?;
+        let key = index_key(&store, &embedder)?;
         let name = dir.file_name().unwrap_or(dir.as_os_str());
         Ok(Self {
             name: name.to_string_lossy().into_owned(),
@@ -112,8 +111,14 @@ impl Collection {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownName`] when there is no such document.
+    /// [`Error::UnknownName`] when there is no such document, [`Error::Busy`] while another process writes.
     pub fn remove(&mut self, id: i64) -> Result<()> {
+        let _lock = self.lock()?;
+        self.forget(id)
+    }
+
+    /// [`Collection::remove`] by who has the lock.
+    pub(super) fn forget(&mut self, id: i64) -> Result<()> {
         let removed = self.store.remove(id)?;
         self.index.invalidate();
         if removed {
@@ -130,21 +135,81 @@ impl Collection {
     ///
     /// What the database says.
     pub fn rebuild(&mut self) -> Result<usize> {
+        let _lock = self.lock()?;
         self.store.rebuild_words()?;
         self.store.snapshot(|store| self.index.refresh(store))?;
         self.index.rebuild();
         Ok(self.index.len())
     }
 
+    /// What document `id` was and is, oldest first: what an answer of last month saw. Hashes and times are kept for ever,
+    /// past texts are not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownName`] when there never was such a document.
+    pub fn history(&self, id: i64) -> Result<Vec<Version>> {
+        let mut versions = self.store.versions(id)?;
+        let now = self
+            .documents()?
+            .into_iter()
+            .find(|document| document.id == id);
+        versions.extend(now.map(|now| Version {
+            document: now.id,
+            path: now.path,
+            sha256: now.sha256,
+            bytes: now.bytes,
+            parser: now.parser,
+            added_at: now.added_at,
+            replaced_at: None,
+        }));
+        if versions.is_empty() {
+            return Err(unknown_document(id));
+        }
+        Ok(versions)
+    }
+
+    /// The right to write; nobody else has it meanwhile.
+    pub(super) fn lock(&self) -> Result<WriterLock> {
+        let folder = self.store.path().parent().unwrap_or(Path::new("."));
+        WriterLock::take(folder, &self.name)
+    }
+
+    /// Whether `offered` is the embedder of the vectors, as the database says now: another process may have put another
+    /// one's in their place.
     pub(super) fn check_embedder(&self, offered: &EmbedderId) -> Result<()> {
-        if self.embedder.is_same_model(offered) {
+        let stored = self.store.embedder()?;
+        let bound = stored.as_ref().unwrap_or(&self.embedder);
+        if bound.is_same_model(offered) && self.embedder.is_same_model(bound) {
             return Ok(());
         }
         Err(Error::EmbedderMismatch {
             collection: self.name.clone(),
-            expected: self.embedder.label(),
-            found: offered.label(),
+            expected: bound.label(),
+            found: if bound.is_same_model(offered) {
+                self.embedder.label()
+            } else {
+                offered.label()
+            },
         })
+    }
+
+    /// Follows the database after its vectors were replaced by those of another embedder.
+    pub(super) fn rebind(&mut self) -> Result<()> {
+        let folder = self
+            .store
+            .path()
+            .parent()
+            .unwrap_or(Path::new("."))
+            .to_owned();
+        let embedder = bound(&self.store)?;
+        self.index = Index::new(
+            &folder,
+            index_key(&self.store, &embedder)?,
+            embedder.dimension,
+        );
+        self.embedder = embedder;
+        Ok(())
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -154,6 +219,16 @@ impl Collection {
     pub(super) fn parts(&mut self) -> (&mut Store, &mut Index) {
         (&mut self.store, &mut self.index)
     }
+}
+
+fn bound(store: &Store) -> Result<EmbedderId> {
+    let embedder = store.embedder()?;
+    embedder.ok_or_else(|| store.damaged("it was never bound to an embedder"))
+}
+
+/// What the graph file has to be built from.
+fn index_key(store: &Store, embedder: &EmbedderId) -> Result<String> {
+    Ok(format!("{}/{}", store.collection_id()?, embedder.sha256))
 }
 
 fn unknown_document(id: i64) -> Error {

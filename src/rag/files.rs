@@ -1,10 +1,11 @@
-//! Which files to read and what is text: walking folders, and opening one file with a limit.
+//! Which files to read and as what: walking folders, and reading one file with a limit.
 //!
 //! A file that cannot be taken is never an error here but a [`Skipped`] with its reason; only a path that somebody
-//! named and that is not there fails. What to do with the text is `ingest`'s.
+//! named and that is not there fails. What is in a file is `parsed`'s.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ignore::WalkBuilder;
 use sha2::{Digest, Sha256};
@@ -15,19 +16,40 @@ use crate::{Error, Result};
 /// nearly always data or logs, and a file is held in memory whole.
 pub const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// The UTF-8 byte order mark: no part of the text, but counted in its offsets.
-const BOM: &str = "\u{feff}";
+/// A file that was written to less than this before it was read is hashed again next time: within the clock's step of a
+/// file system (2 s on FAT) another change would not show in its time.
+const RACY: Duration = Duration::from_secs(2);
 
-/// Endings that mean Markdown.
-const MARKDOWN: [&str; 4] = ["md", "markdown", "mdown", "mkd"];
+/// Endings by what they mean; the rest is plain text.
+const FORMATS: [(TextFormat, &[&str]); 7] = [
+    (TextFormat::Markdown, &["md", "markdown", "mdown", "mkd"]),
+    (TextFormat::Html, &["html", "htm", "xhtml"]),
+    (TextFormat::Code, &super::code::ENDINGS),
+    (TextFormat::Csv, &["csv", "tsv"]),
+    (TextFormat::Jsonl, &["jsonl", "ndjson"]),
+    (TextFormat::Pdf, &["pdf"]),
+    (TextFormat::Docx, &["docx"]),
+];
 
-/// How a text is to be understood.
+/// How a file is to be understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextFormat {
     /// Sentences and paragraphs.
     Plain,
     /// Blocks and headings of CommonMark.
     Markdown,
+    /// A page; its visible text.
+    Html,
+    /// Source code, by its indentation.
+    Code,
+    /// A table, one row a chunk.
+    Csv,
+    /// JSON lines, one record a chunk.
+    Jsonl,
+    /// Pages of a PDF.
+    Pdf,
+    /// Paragraphs of a DOCX.
+    Docx,
 }
 
 impl TextFormat {
@@ -35,9 +57,24 @@ impl TextFormat {
     #[must_use]
     pub fn of(path: &Path) -> Self {
         let ending = path.extension().and_then(|ending| ending.to_str());
-        match ending.map(str::to_ascii_lowercase) {
-            Some(ending) if MARKDOWN.contains(&ending.as_str()) => Self::Markdown,
-            _ => Self::Plain,
+        let ending = ending.map(str::to_ascii_lowercase).unwrap_or_default();
+        let known = FORMATS
+            .iter()
+            .find(|(_, endings)| endings.contains(&ending.as_str()));
+        known.map_or(Self::Plain, |(format, _)| *format)
+    }
+
+    /// Name and version of its parser: kept with a document, so that a better parser is seen as a change.
+    pub(super) const fn parser(self) -> &'static str {
+        match self {
+            Self::Plain => "text/1",
+            Self::Markdown => "markdown/1",
+            Self::Html => "html/1",
+            Self::Code => "code/1",
+            Self::Csv => "csv/1",
+            Self::Jsonl => "jsonl/1",
+            Self::Pdf => "pdf/1",
+            Self::Docx => "docx/1",
         }
     }
 }
@@ -46,6 +83,7 @@ impl TextFormat {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Skipped {
     /// The file.
+    #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// Why, in a few words.
     pub reason: String,
@@ -58,6 +96,11 @@ impl Skipped {
             reason: reason.into(),
         }
     }
+}
+
+/// A name that is not UTF-8 is shown as far as it can be.
+fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// What walking found.
@@ -120,61 +163,117 @@ fn take(entry: &ignore::DirEntry, found: &mut Found) {
     }
 }
 
-/// A text file in memory.
-#[derive(Debug)]
-pub(super) struct TextFile {
-    /// sha256 of all its bytes, in hexadecimal.
-    pub sha256: String,
-    content: String,
+/// Length and time of a file, as its folder tells without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stat {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// When it was last written to, in nanoseconds since 1970, where that is known.
+    pub modified_at: Option<i64>,
 }
 
-impl TextFile {
+impl Stat {
+    /// Of the file at `path`.
+    pub fn of(path: &Path) -> std::io::Result<Self> {
+        Ok(Self::from(&std::fs::metadata(path)?))
+    }
+
+    fn from(metadata: &std::fs::Metadata) -> Self {
+        let modified = metadata.modified().ok();
+        let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Self {
+            bytes: metadata.len(),
+            modified_at: since.and_then(|since| i64::try_from(since.as_nanos()).ok()),
+        }
+    }
+
+    /// The time, unless it is so near to now that another change could have the same.
+    fn settled(self) -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let limit = now.saturating_sub(RACY).as_nanos();
+        let old = |&time: &i64| i128::from(time) < i128::try_from(limit).unwrap_or(i128::MAX);
+        Self {
+            modified_at: self.modified_at.filter(old),
+            ..self
+        }
+    }
+}
+
+/// A file in memory.
+#[derive(Debug)]
+pub(super) struct FileContent {
+    /// All its bytes.
+    pub bytes: Vec<u8>,
+    /// Their sha256 in hexadecimal.
+    pub sha256: String,
+    /// Length, and the time if it can be trusted.
+    pub stat: Stat,
+}
+
+impl FileContent {
     /// Reads `path` whole.
     ///
     /// # Errors
     ///
-    /// The file as [`Skipped`] when it is too large, unreadable, empty or no text.
+    /// The file as [`Skipped`] when it is too large, unreadable, empty, or changes while it is read.
     pub fn read(path: &Path, max_bytes: u64) -> std::result::Result<Self, Skipped> {
         let skip = |reason: String| Skipped::new(path, reason);
-        // The operating system's own words: fs-err would repeat the path.
-        let io = |error: &std::io::Error| skip(format!("unreadable: {error}"));
-        if !std::fs::metadata(path).map_err(|e| io(&e))?.is_file() {
-            return Err(skip("not a regular file".into()));
+        // Once more, for a file that was being saved; what changes all the time is left for the next sync.
+        for _ in 0..2 {
+            // The operating system's own words: fs-err would repeat the path.
+            let read =
+                Self::try_read(path, max_bytes).map_err(|e| skip(format!("unreadable: {e}")))?;
+            match read {
+                Attempt::Whole(file) => return Ok(file),
+                Attempt::Refused(reason) => return Err(skip(reason)),
+                Attempt::Changed => {}
+            }
         }
-        let file = std::fs::File::open(path).map_err(|e| io(&e))?;
+        Err(skip(
+            "changed while it was read; the next sync takes it".into(),
+        ))
+    }
+
+    fn try_read(path: &Path, max_bytes: u64) -> std::io::Result<Attempt> {
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Ok(Attempt::Refused("not a regular file".into()));
+        }
+        let before = Stat::from(&metadata);
+        let too_large = || Attempt::Refused(format!("larger than {max_bytes} bytes"));
+        if before.bytes > max_bytes {
+            return Ok(too_large());
+        }
+        let file = std::fs::File::open(path)?;
         let mut bytes = Vec::new();
-        file.take(max_bytes.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|e| io(&e))?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length > max_bytes) {
-            return Err(skip(format!("larger than {max_bytes} bytes")));
+        (&file)
+            .take(max_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)?;
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if length > max_bytes {
+            return Ok(too_large());
         }
-        if bytes.contains(&0) {
-            return Err(skip("binary: has NUL bytes".into()));
+        if Stat::from(&file.metadata()?) != before || length != before.bytes {
+            return Ok(Attempt::Changed);
         }
-        let sha256 = hex(&Sha256::digest(&bytes));
-        let content = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            skip(format!("not UTF-8 text: invalid byte at {at}"))
-        })?;
-        if content.trim_start_matches(BOM).trim().is_empty() {
-            return Err(skip("empty".into()));
+        if bytes.is_empty() {
+            return Ok(Attempt::Refused("empty".into()));
         }
-        Ok(Self { sha256, content })
+        Ok(Attempt::Whole(Self {
+            sha256: hex(&Sha256::digest(&bytes)),
+            bytes,
+            stat: before.settled(),
+        }))
     }
+}
 
-    /// All of the file, byte for byte.
-    pub fn content(&self) -> &str {
-        &self.content
-    }
-
-    /// The text without byte order mark, and the byte of the file that it starts at.
-    pub fn text(&self) -> (usize, &str) {
-        match self.content.strip_prefix(BOM) {
-            Some(text) => (BOM.len(), text),
-            None => (0, &self.content),
-        }
-    }
+/// What came of reading a file once.
+enum Attempt {
+    Whole(FileContent),
+    Changed,
+    Refused(String),
 }
 
 /// `bytes` in hexadecimal.

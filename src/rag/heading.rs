@@ -1,44 +1,58 @@
-//! Where the headings of a Markdown text are, so that a chunk can say which section it is from.
+//! Where the headings of a text are, so that a chunk can say which section it is from.
 //!
-//! ATX (`## Title`) and setext (underlined) headings of CommonMark, outside of fenced code. Splitting the text itself
+//! ATX (`## Title`) and setext (underlined) headings of CommonMark, outside of fenced code; other formats bring theirs. Splitting the text itself
 //! is `chunk`'s; this only answers "under which headings does this byte lie".
 
 /// One heading: where its line starts, how deep it is (1 to 6), what it says, and which one it lies under.
 #[derive(Debug)]
-struct Heading<'a> {
+struct Heading {
     start: usize,
     level: usize,
-    title: &'a str,
+    title: String,
     parent: Option<usize>,
 }
 
 /// The headings of one text, in order.
-#[derive(Debug)]
-pub(super) struct Outline<'a> {
-    headings: Vec<Heading<'a>>,
+#[derive(Debug, Default)]
+pub(super) struct Outline {
+    headings: Vec<Heading>,
 }
 
 /// Deepest heading of Markdown.
 const DEEPEST: usize = 6;
 
 /// Between the titles of a heading path.
-const SEPARATOR: &str = " > ";
+pub(super) const SEPARATOR: &str = " > ";
 
-/// What [`Outline::at`] says about a place in a text.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    /// Titles from the outermost inwards that the place lies under, its own heading line included.
-    pub path: String,
-    /// The same without headings that start at the place itself: what a reader of the place cannot see.
-    pub context: String,
-}
+impl Outline {
+    /// From starts, levels and titles in order; an empty title ends what is as deep or deeper, and has no name itself.
+    pub fn from_headings(headings: Vec<(usize, usize, String)>) -> Self {
+        let mut outline = Self::default();
+        for (start, level, title) in headings {
+            outline.push(start, level, title);
+        }
+        outline
+    }
 
-impl<'a> Outline<'a> {
-    /// Finds the headings of `text`.
-    pub fn of(text: &'a str) -> Self {
-        let mut outline = Self {
-            headings: Vec::new(),
-        };
+    /// The same headings, for a text in which each place and title is now another.
+    pub fn moved(
+        self,
+        place: impl Fn(usize) -> usize,
+        mut title: impl FnMut(&str) -> String,
+    ) -> Self {
+        let moved = self.headings.into_iter().map(|heading| Heading {
+            start: place(heading.start),
+            title: title(&heading.title),
+            ..heading
+        });
+        Self {
+            headings: moved.collect(),
+        }
+    }
+
+    /// Finds the headings of `text`, which is Markdown.
+    pub fn of(text: &str) -> Self {
+        let mut outline = Self::default();
         let mut fence: Option<&str> = None;
         let mut above: Option<(usize, &str)> = None;
         let mut start = 0;
@@ -57,9 +71,9 @@ impl<'a> Outline<'a> {
             let heading = plain.then(|| atx(body)).flatten();
             let underline = plain.then(|| setext(body)).flatten();
             if let Some((level, title)) = heading {
-                outline.push(start, level, title);
+                outline.push(start, level, title.to_owned());
             } else if let (Some(level), Some((start, title))) = (underline, above) {
-                outline.push(start, level, title);
+                outline.push(start, level, title.to_owned());
             }
             let paragraph = plain && heading.is_none() && underline.is_none() && !body.is_empty();
             above = paragraph.then_some((start, body));
@@ -68,7 +82,7 @@ impl<'a> Outline<'a> {
         outline
     }
 
-    fn push(&mut self, start: usize, level: usize, title: &'a str) {
+    fn push(&mut self, start: usize, level: usize, title: String) {
         let last = self.headings.len().checked_sub(1);
         let parent = self.upwards(last).find(|(_, outer)| outer.level < level);
         let parent = parent.map(|(index, _)| index);
@@ -81,27 +95,22 @@ impl<'a> Outline<'a> {
     }
 
     /// The heading at `from` and those that it lies under: never more than six.
-    fn upwards(&self, from: Option<usize>) -> impl Iterator<Item = (usize, &Heading<'a>)> {
+    fn upwards(&self, from: Option<usize>) -> impl Iterator<Item = (usize, &Heading)> {
         let get = |index: usize| Some((index, self.headings.get(index)?));
         std::iter::successors(from.and_then(get), move |(_, heading)| {
             heading.parent.and_then(get)
         })
     }
 
-    /// The headings above byte `offset`.
-    pub fn at(&self, offset: usize) -> Place {
+    /// Titles from the outermost inwards that byte `offset` lies under, its own heading line included.
+    pub fn at(&self, offset: usize) -> String {
         let below = self.headings.partition_point(|h| h.start <= offset);
-        let mut open: Vec<&Heading<'_>> =
-            self.upwards(below.checked_sub(1)).map(|(_, h)| h).collect();
-        open.reverse();
-        let titles = |all: bool| -> Vec<&str> {
-            let seen = open.iter().filter(|h| all || h.start < offset);
-            seen.map(|h| h.title).collect()
-        };
-        Place {
-            path: titles(true).join(SEPARATOR),
-            context: titles(false).join(SEPARATOR),
-        }
+        let open = self
+            .upwards(below.checked_sub(1))
+            .map(|(_, h)| h.title.as_str());
+        let mut titles: Vec<&str> = open.filter(|title| !title.is_empty()).collect();
+        titles.reverse();
+        titles.join(SEPARATOR)
     }
 }
 
@@ -149,41 +158,33 @@ fn setext(body: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn place(text: &str, needle: &str) -> (String, String) {
+    fn place(text: &str, needle: &str) -> String {
         let offset = text.find(needle).unwrap_or_else(|| panic!("no {needle}"));
-        let Place { path, context } = Outline::of(text).at(offset);
-        (path, context)
+        Outline::of(text).at(offset)
     }
 
     #[test]
     fn path_follows_levels() {
         let text = "intro\n# A\none\n## B ##\ntwo\r\n### C#\nthree\n## D\nfour\n";
-        assert_eq!(place(text, "intro").0, "");
-        assert_eq!(place(text, "two").0, "A > B");
-        assert_eq!(place(text, "three").0, "A > B > C#");
-        assert_eq!(place(text, "four").0, "A > D");
-    }
-
-    #[test]
-    fn context_leaves_out_the_heading_at_the_place() {
-        let text = "# A\n\n## B\ntext\n";
-        assert_eq!(place(text, "## B"), ("A > B".into(), "A".into()));
-        assert_eq!(place(text, "text"), ("A > B".into(), "A > B".into()));
+        assert_eq!(place(text, "intro"), "");
+        assert_eq!(place(text, "two"), "A > B");
+        assert_eq!(place(text, "three"), "A > B > C#");
+        assert_eq!(place(text, "four"), "A > D");
     }
 
     #[test]
     fn code_is_no_heading() {
         let text =
             "# A\n```sh\n# not one\n```\n~~~~\n~~~\n# nor this\n~~~~\nend #hash\n#tag\nlast\n";
-        assert_eq!(place(text, "nor this").0, "A");
-        assert_eq!(place(text, "last").0, "A");
+        assert_eq!(place(text, "nor this"), "A");
+        assert_eq!(place(text, "last"), "A");
     }
 
     #[test]
     fn underlined_headings_and_rules() {
         let text = "Title\n=====\nbody\n\nPart\n---\nmore\n\n---\nend\n";
-        assert_eq!(place(text, "body").0, "Title");
-        assert_eq!(place(text, "more").0, "Title > Part");
-        assert_eq!(place(text, "end").0, "Title > Part");
+        assert_eq!(place(text, "body"), "Title");
+        assert_eq!(place(text, "more"), "Title > Part");
+        assert_eq!(place(text, "end"), "Title > Part");
     }
 }

@@ -92,10 +92,12 @@ fn title(hit: &Hit) -> &str {
 fn trimmed(hit: &Hit, fits: impl Fn(&Hit) -> bool) -> Option<Hit> {
     let beginning = |end: usize| {
         let text = hit.text.get(..end)?.to_owned();
-        let end = hit.start + end;
+        let (bytes, position) = hit.position.narrow(hit.start..hit.end, &hit.text, 0..end);
         Some(Hit {
             text,
-            end,
+            start: bytes.start,
+            end: bytes.end,
+            position,
             ..hit.clone()
         })
     };

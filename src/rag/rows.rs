@@ -2,6 +2,8 @@
 //!
 //! How they are found and written is `store`'s.
 
+use super::position::{Position, Span};
+
 /// A document as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct DocumentSummary {
@@ -19,6 +21,31 @@ pub struct DocumentSummary {
     pub tokens: u64,
     /// When it was added or last updated, in seconds since 1970.
     pub added_at: i64,
+    /// When it was first added, in seconds since 1970.
+    pub first_added_at: i64,
+    /// What read it, with the parser's version: `markdown/1`. Empty for what an older version of this program added.
+    pub parser: String,
+    /// The encoding that the file was in, `UTF-8`; empty where it is no text.
+    pub encoding: String,
+}
+
+/// What a document was at one time. The text of past versions is not kept, only what identifies it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Version {
+    /// Number of the document.
+    pub document: i64,
+    /// Absolute path of the file then.
+    pub path: String,
+    /// sha256 of the file then, in hexadecimal.
+    pub sha256: String,
+    /// Length of the file then.
+    pub bytes: u64,
+    /// What read it.
+    pub parser: String,
+    /// From when on answers saw this version, in seconds since 1970.
+    pub added_at: i64,
+    /// When it was replaced or removed; none for the version that answers see now.
+    pub replaced_at: Option<i64>,
 }
 
 /// A chunk as it is stored.
@@ -34,22 +61,26 @@ pub struct ChunkRow {
     pub start: usize,
     /// One past the last byte in the file.
     pub end: usize,
+    /// Page and line, and what `start` and `end` are bytes of.
+    #[serde(flatten)]
+    pub position: Position,
     /// Tokens of the text.
     pub tokens: usize,
-    /// Titles of the Markdown sections it starts in, joined by ` > `.
+    /// Titles of the sections it starts in, joined by ` > `.
     pub heading: String,
-    /// The bytes from `start` to `end`.
+    /// What it says.
     pub text: String,
 }
 
 /// Selects documents as [`summary`] reads them; to be grouped by `d.id`.
 pub(super) const SUMMARY: &str = "
-SELECT d.id, d.path, d.sha256, d.bytes, count(c.id), coalesce(sum(c.n_tokens), 0), d.added_at
+SELECT d.id, d.path, d.sha256, d.bytes, count(c.id), coalesce(sum(c.n_tokens), 0), d.added_at,
+    d.first_added_at, d.parser, d.encoding
 FROM documents d LEFT JOIN chunks c ON c.document = d.id";
 
 /// Selects chunks as [`chunk`] reads them.
 pub(super) const CHUNK: &str = "
-SELECT c.id, c.document, d.path, c.start, c.\"end\", c.n_tokens, c.heading, c.text
+SELECT c.id, c.document, d.path, c.start, c.\"end\", c.n_tokens, c.heading, c.text, c.page, c.line, c.span
 FROM chunks c JOIN documents d ON d.id = c.document";
 
 /// Reads a row of [`SUMMARY`].
@@ -62,6 +93,9 @@ pub(super) fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<DocumentSumma
         chunks: row.get(4)?,
         tokens: row.get(5)?,
         added_at: row.get(6)?,
+        first_added_at: row.get(7)?,
+        parser: row.get(8)?,
+        encoding: row.get(9)?,
     })
 }
 
@@ -76,5 +110,10 @@ pub(super) fn chunk(row: &rusqlite::Row<'_>) -> rusqlite::Result<ChunkRow> {
         tokens: row.get(5)?,
         heading: row.get(6)?,
         text: row.get(7)?,
+        position: Position {
+            page: row.get(8)?,
+            line: row.get(9)?,
+            span: Span::from_code(row.get(10)?),
+        },
     })
 }

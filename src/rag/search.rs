@@ -12,6 +12,7 @@ use super::collection::Collection;
 use super::embed::{Embed, embed_checked, fitting};
 use super::index::{Index, Patience};
 use super::keywords;
+use super::position::Position;
 use super::store::Store;
 use crate::{Error, Result};
 
@@ -86,7 +87,7 @@ impl Default for SearchOptions {
     }
 }
 
-/// A passage that was found. `&file[start..end] == text` when the file has not changed since it was added.
+/// A passage that was found. Where its span is exact, `&file[start..end] == text` as long as the file has not changed.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Hit {
     /// Number of the document.
@@ -99,6 +100,9 @@ pub struct Hit {
     pub start: usize,
     /// One past the last byte in the file.
     pub end: usize,
+    /// Page and line, and what `start` and `end` are bytes of.
+    #[serde(flatten)]
+    pub position: Position,
     /// Cosine to the query, whichever ranking the hit is from.
     pub score: f32,
     /// Titles of the Markdown sections it starts in, joined by ` > `.
@@ -228,6 +232,7 @@ fn read_hits(store: &Store, index: &Index, vector: &[f32], ids: &[i64]) -> Resul
                 path: row.path,
                 start: row.start,
                 end: row.end,
+                position: row.position,
                 score,
                 heading: row.heading,
                 text: row.text,

@@ -3,12 +3,16 @@
 //! One document is one transaction, so that a reader never sees half of one and a killed writer leaves none. Tables and
 //! opening are `schema`'s; nothing here embeds, ranks or knows of the graph file.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::embed::EmbedderId;
-use super::rows::{CHUNK, ChunkRow, DocumentSummary, SUMMARY, chunk, summary};
+use super::files::Stat;
+use super::pending::Key;
+use super::position::Position;
+use super::rows::{CHUNK, ChunkRow, DocumentSummary, SUMMARY, Version, chunk, summary};
 use super::{schema, vectors};
 use crate::{Error, Result};
 
@@ -17,28 +21,34 @@ use crate::{Error, Result};
 pub(super) struct NewDocument<'a> {
     pub path: &'a str,
     pub sha256: &'a str,
-    pub bytes: usize,
+    pub stat: Stat,
     pub chunking: &'a str,
+    pub parser: &'a str,
+    pub encoding: &'a str,
     pub chunks: Vec<NewChunk<'a>>,
 }
 
 /// A chunk on its way into the database.
 #[derive(Debug)]
 pub(super) struct NewChunk<'a> {
-    pub start: usize,
-    pub end: usize,
+    pub bytes: Range<usize>,
+    pub position: Position,
     pub tokens: usize,
     pub heading: &'a str,
     pub text: &'a str,
-    pub vector: Vec<f32>,
+    pub key: Key,
+    pub vector: &'a [f32],
 }
 
 /// What is known of a file that was added before.
 #[derive(Debug)]
 pub(super) struct Known {
     pub id: i64,
+    pub path: String,
     pub sha256: String,
     pub chunking: String,
+    pub parser: String,
+    pub stat: Stat,
 }
 
 /// The database of one collection.
@@ -76,7 +86,7 @@ impl Store {
         Ok(value)
     }
 
-    fn write<T>(
+    pub(super) fn write<T>(
         &mut self,
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
@@ -92,7 +102,7 @@ impl Store {
     }
 
     /// A value of `meta`.
-    fn meta(&self, key: &str) -> Result<Option<String>> {
+    pub(super) fn meta(&self, key: &str) -> Result<Option<String>> {
         self.read(|conn| {
             conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
                 row.get(0)
@@ -154,50 +164,120 @@ impl Store {
     /// What is known of the file at `path`.
     pub fn known(&self, path: &str) -> Result<Option<Known>> {
         self.read(|conn| {
-            conn.prepare_cached("SELECT id, sha256, chunking FROM documents WHERE path = ?1")?
-                .query_row([path], |row| {
-                    Ok(Known {
-                        id: row.get(0)?,
-                        sha256: row.get(1)?,
-                        chunking: row.get(2)?,
-                    })
-                })
+            conn.prepare_cached(&format!("{KNOWN} WHERE path = ?1"))?
+                .query_row([path], known)
                 .optional()
+        })
+    }
+
+    /// What is known of every file.
+    pub fn all_known(&self) -> Result<Vec<Known>> {
+        self.read(|conn| {
+            conn.prepare(&format!("{KNOWN} ORDER BY path"))?
+                .query_map([], known)?
+                .collect()
+        })
+    }
+
+    /// Notes length and time of a file that was found to be as it was.
+    pub fn touch(&mut self, id: i64, stat: Stat) -> Result<()> {
+        self.write(|tx| {
+            tx.execute(
+                "UPDATE documents SET modified_at = ?2 WHERE id = ?1",
+                params![id, stat.modified_at],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Gives a document the path that its file was moved to.
+    pub fn rename(&mut self, id: i64, path: &str, stat: Stat) -> Result<()> {
+        self.write(|tx| {
+            keep_version(tx, id)?;
+            tx.execute(
+                "UPDATE documents SET path = ?2, modified_at = ?3 WHERE id = ?1",
+                params![id, path, stat.modified_at],
+            )?;
+            Ok(())
         })
     }
 
     /// Puts a document in place of what its path had before, all or nothing.
     pub fn replace(&mut self, document: &NewDocument<'_>) -> Result<()> {
         self.write(|tx| {
+            let before: Option<(i64, String)> = tx
+                .prepare_cached("SELECT id, sha256 FROM documents WHERE path = ?1")?
+                .query_row([document.path], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            if let Some((id, _)) = before.filter(|(_, sha256)| sha256 != document.sha256) {
+                keep_version(tx, id)?;
+            }
             let id: i64 = tx
                 .prepare_cached(
-                    "INSERT INTO documents (path, sha256, bytes, chunking, added_at)
-                     VALUES (?1, ?2, ?3, ?4, unixepoch())
+                    "INSERT INTO documents (path, sha256, bytes, chunking, parser, encoding, modified_at,
+                         added_at, first_added_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, unixepoch(), unixepoch())
                      ON CONFLICT (path) DO UPDATE SET sha256 = excluded.sha256, bytes = excluded.bytes,
-                         chunking = excluded.chunking, added_at = excluded.added_at
+                         chunking = excluded.chunking, parser = excluded.parser, encoding = excluded.encoding,
+                         modified_at = excluded.modified_at, added_at = excluded.added_at
                      RETURNING id",
                 )?
                 .query_row(
                     params![
                         document.path,
                         document.sha256,
-                        document.bytes,
-                        document.chunking
+                        document.stat.bytes,
+                        document.chunking,
+                        document.parser,
+                        document.encoding,
+                        document.stat.modified_at
                     ],
                     |row| row.get(0),
                 )?;
             tx.execute("DELETE FROM chunks WHERE document = ?1", [id])?;
             let mut chunk = tx.prepare_cached(
-                "INSERT INTO chunks (document, start, \"end\", n_tokens, heading, text)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO chunks (document, start, \"end\", n_tokens, heading, text, page, line, span, key)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?;
             let mut vector = tx.prepare_cached("INSERT INTO vectors VALUES (?1, ?2)")?;
             for new in &document.chunks {
-                let row =
-                    chunk.insert(params![id, new.start, new.end, new.tokens, new.heading, new.text])?;
-                vector.execute(params![row, vectors::to_bytes(&new.vector)])?;
+                let row = chunk.insert(params![
+                    id,
+                    new.bytes.start,
+                    new.bytes.end,
+                    new.tokens,
+                    new.heading,
+                    new.text,
+                    new.position.page,
+                    new.position.line,
+                    new.position.span.code(),
+                    new.key.0
+                ])?;
+                vector.execute(params![row, vectors::to_bytes(new.vector)])?;
             }
             Ok(())
+        })
+    }
+
+    /// What a document was, oldest first, without what it is now.
+    pub fn versions(&self, document: i64) -> Result<Vec<Version>> {
+        self.read(|conn| {
+            conn.prepare(
+                "SELECT document, path, sha256, bytes, parser, added_at, replaced_at FROM versions
+                 WHERE document = ?1 ORDER BY id",
+            )?
+            .query_map([document], |row| {
+                Ok(Version {
+                    document: row.get(0)?,
+                    path: row.get(1)?,
+                    sha256: row.get(2)?,
+                    bytes: row.get(3)?,
+                    parser: row.get(4)?,
+                    added_at: row.get(5)?,
+                    replaced_at: row.get(6)?,
+                })
+            })?
+            .collect()
         })
     }
 
@@ -212,6 +292,7 @@ impl Store {
     /// Removes a document with its chunks. False when there is none with that number.
     pub fn remove(&mut self, id: i64) -> Result<bool> {
         self.write(|tx| {
+            keep_version(tx, id)?;
             tx.execute("DELETE FROM chunks WHERE document = ?1", [id])?;
             Ok(tx.execute("DELETE FROM documents WHERE id = ?1", [id])? > 0)
         })
@@ -243,20 +324,6 @@ impl Store {
             conn.prepare_cached(&format!("{CHUNK} WHERE c.id = ?1"))?
                 .query_row([id], chunk)
                 .optional()
-        })
-    }
-
-    /// Text, heading and vector of a document's chunks: what needs no embedding again when it changes.
-    pub fn embedded(&self, document: i64) -> Result<Vec<(String, String, Vec<u8>)>> {
-        self.read(|conn| {
-            conn.prepare(
-                "SELECT c.heading, c.text, v.vector FROM chunks c JOIN vectors v ON v.chunk = c.id
-                 WHERE c.document = ?1",
-            )?
-            .query_map([document], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?
-            .collect()
         })
     }
 
@@ -318,24 +385,57 @@ impl Store {
     }
 }
 
+/// Selects what [`known`] reads.
+const KNOWN: &str = "SELECT id, path, sha256, chunking, parser, bytes, modified_at FROM documents";
+
+fn known(row: &rusqlite::Row<'_>) -> rusqlite::Result<Known> {
+    Ok(Known {
+        id: row.get(0)?,
+        path: row.get(1)?,
+        sha256: row.get(2)?,
+        chunking: row.get(3)?,
+        parser: row.get(4)?,
+        stat: Stat {
+            bytes: row.get(5)?,
+            modified_at: row.get(6)?,
+        },
+    })
+}
+
+/// Remembers what a document is, before that changes.
+fn keep_version(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO versions (document, path, sha256, bytes, parser, added_at, replaced_at)
+         SELECT id, path, sha256, bytes, parser, added_at, unixepoch() FROM documents WHERE id = ?1",
+        [id],
+    )?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn document<'a>(path: &'a str, texts: &[&'a str]) -> NewDocument<'a> {
         let chunks = texts.iter().map(|text| NewChunk {
-            start: 0,
-            end: text.len(),
+            bytes: 0..text.len(),
+            position: Position::default(),
             tokens: 1,
             heading: "",
             text,
-            vector: vec![1.0, 0.0],
+            key: Key::of("", text),
+            vector: &[1.0, 0.0],
         });
         NewDocument {
             path,
             sha256: "00",
-            bytes: 1,
+            stat: Stat {
+                bytes: 1,
+                modified_at: None,
+            },
             chunking: "200/40",
+            parser: "text/1",
+            encoding: "UTF-8",
             chunks: chunks.collect(),
         }
     }

@@ -256,3 +256,50 @@ fn a_benchmark_that_is_none_is_refused_with_file_and_line() {
     let missing = scratch.run(&["docs", "eval", "nowhere"]);
     assert_eq!(missing.code, Some(5), "{missing:?}");
 }
+
+#[test]
+fn redacting_is_said_once_and_counted() {
+    let scratch = Scratch::new();
+    scratch.write(
+        "in/a.html",
+        "<h1>Mill</h1><p>The miller is ann@example.org, ask her.</p>",
+    );
+    let report = scratch.json(&["docs", "add", "in", "--redact"]);
+    assert_eq!(report["redacted"]["EMAIL"], 1, "{report}");
+    scratch.write("in/b.txt", "The ferryman is bob@example.org.");
+    let report = scratch.json(&["docs", "sync"]);
+    assert_eq!(
+        (&report["added"], &report["redacted"]["EMAIL"]),
+        (&1.into(), &1.into())
+    );
+    let found = scratch.json(&["docs", "search", "who is the miller?"]);
+    let hit = &found["hits"][0];
+    assert!(
+        hit["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("<EMAIL_")),
+        "{hit}"
+    );
+    assert_eq!(
+        (&hit["span"], &hit["line"]),
+        (&"covering".into(), &1.into()),
+        "{hit}"
+    );
+    assert!(hit["page"].is_null());
+}
+
+#[test]
+fn a_document_tells_its_versions() {
+    let scratch = Scratch::new();
+    scratch.write("a.txt", "The kiln is fired on Tuesdays.");
+    scratch.json(&["docs", "add", "a.txt"]);
+    scratch.write("a.txt", "The kiln is fired on Thursdays.");
+    assert_eq!(scratch.json(&["docs", "sync"])["updated"], 1);
+    let versions = scratch.json(&["docs", "show", "1"])["versions"].clone();
+    assert_eq!(versions.as_array().map(Vec::len), Some(2), "{versions}");
+    assert_eq!(
+        (&versions[0]["bytes"], &versions[1]["bytes"]),
+        (&30.into(), &31.into())
+    );
+    assert!(versions[1]["replaced_at"].is_null());
+}

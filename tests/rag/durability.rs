@@ -310,3 +310,55 @@ fn a_full_disk_says_so_and_the_database_stays_usable() {
     assert_eq!(again.documents().expect("lists").len(), 2);
     assert!(!search(&mut again, "oaks bark", &mut toy).is_empty());
 }
+
+/// A disk that is full while another embedder's vectors gather: the old ones stay.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_while_embedding_anew_keeps_the_old_vectors() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("SKIPPED the full disk: mounting is not permitted");
+        return;
+    };
+    let (place, mut toy) = (Place::new(), Toy::new());
+    for n in 0..8 {
+        place.write(&format!("{n}.txt"), format!("Herons stand in lake {n}."));
+    }
+    let home = disk.0.path().join("notes");
+    let mut notes = Collection::create_or_open(&home, toy.id()).expect("opens");
+    add(&mut notes, &[place.docs()], &mut toy).expect("adds");
+    let mut other = Toy::named("other", 40_000);
+    let on = |_: &unforget::rag::ReembedProgress| std::ops::ControlFlow::Continue(());
+    let error = notes.reembed(&mut other, &mut { on }).expect_err("is full");
+    assert!(matches!(error, Error::DiskFull { .. }), "{error:?}");
+    assert_eq!(notes.embedder().name, "toy");
+    assert_eq!(search(&mut notes, "herons lake", &mut toy).len(), 5);
+    assert!(notes.verify().expect("verifies").ok);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_read_only_disk_answers_and_names_the_file_that_cannot_be_written() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("SKIPPED the read-only disk: mounting is not permitted");
+        return;
+    };
+    let (place, mut toy) = (Place::new(), Toy::new());
+    place.write("a.txt", "Herons stand in shallow water.");
+    let home = disk.0.path().join("notes");
+    let mut notes = Collection::create_or_open(&home, toy.id()).expect("opens");
+    add(&mut notes, &[place.docs()], &mut toy).expect("adds");
+    drop(notes);
+    let remounted = Command::new("mount")
+        .args(["-o", "remount,ro"])
+        .arg(disk.0.path())
+        .status();
+    assert!(remounted.is_ok_and(|status| status.success()), "remounts");
+
+    let mut notes = Collection::open(&home).expect("opens");
+    assert_eq!(search(&mut notes, "herons", &mut toy).len(), 1);
+    assert!(notes.verify().expect("verifies").ok);
+    let error = add(&mut notes, &[place.docs()], &mut toy).expect_err("refuses");
+    assert!(error.to_string().contains("writer.lock"), "{error}");
+    let error = Collection::create_or_open(&home, toy.id()).expect_err("refuses");
+    assert!(error.to_string().contains(DATABASE_FILE), "{error}");
+}

@@ -2,11 +2,18 @@
 
 #![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
+mod bad_files;
 mod citation;
 mod durability;
+mod formats;
 mod index;
 mod ingest;
+mod migrate;
 mod offsets;
 mod prompt;
 mod quality;
+mod redact;
+mod reembed;
+mod resume;
+mod sync;
 mod toy;

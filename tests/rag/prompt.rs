@@ -11,6 +11,7 @@ pub fn hit(document: i64, start: usize, text: &str) -> Hit {
         chunk: document,
         path: format!("/docs/{document}.md"),
         start,
+        position: Default::default(),
         end: start + text.len(),
         score: 0.5,
         heading: String::new(),

@@ -12,11 +12,19 @@ use super::CollectionArgs;
 use crate::cli::options::SessionArgs;
 use crate::cli::{Context, interrupt, output, progress, resolve};
 
+/// Files that are named as skipped on the terminal; a folder may have thousands that are no text.
+const SHOWN_SKIPPED: usize = 20;
+
 #[derive(Debug, clap::Args)]
 pub struct AddArgs {
-    /// Files or folders with text and Markdown; .gitignore is obeyed
+    /// Files or folders: text, Markdown, HTML, source code, CSV, JSON lines, PDF, DOCX; .gitignore is obeyed
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+
+    /// Replace e-mail addresses, phone and card numbers, IBANs and keys by tokens before anything is stored; the
+    /// collection keeps to it from then on
+    #[arg(long, env = "UNFORGET_REDACT")]
+    redact: bool,
 
     #[command(flatten)]
     collection: CollectionArgs,
@@ -39,12 +47,11 @@ pub fn add(args: AddArgs, context: &Context) -> Result<()> {
     context.home.create(&context.home.collections())?;
     let mut collection = Collection::create_or_open(&dir, embedder.id())?;
     with_bar(context, |progress| {
-        collection.add(
-            &args.paths,
-            &mut embedder,
-            &IngestOptions::default(),
-            progress,
-        )
+        let options = IngestOptions {
+            redact: args.redact,
+            ..IngestOptions::default()
+        };
+        collection.add(&args.paths, &mut embedder, &options, progress)
     })
 }
 
@@ -64,7 +71,7 @@ fn with_bar(
     context: &Context,
     work: impl FnOnce(&mut OnProgress<'_>) -> Result<IngestReport>,
 ) -> Result<()> {
-    let bar = progress::items(0);
+    let bar = progress::work();
     let cancel = interrupt::token();
     let report = work(&mut |progress| {
         show(&bar, progress);
@@ -78,7 +85,10 @@ fn with_bar(
     let report = report?;
     context.output.result(&report, |out| {
         writeln!(out, "{}", summary(&report))?;
-        for skipped in &report.skipped {
+        for (kind, count) in &report.redacted {
+            writeln!(out, "redacted {count} x {kind}")?;
+        }
+        for skipped in report.skipped.iter().take(SHOWN_SKIPPED) {
             writeln!(
                 out,
                 "skipped {}: {}",
@@ -86,21 +96,38 @@ fn with_bar(
                 skipped.reason
             )?;
         }
-        Ok(())
+        match report.skipped.len().saturating_sub(SHOWN_SKIPPED) {
+            0 => Ok(()),
+            more => writeln!(out, "skipped {more} more; --json names them all"),
+        }
     })
 }
 
+/// By bytes, which tell the time left better than files do; files, chunks and tokens a second are in words.
 fn show(bar: &ProgressBar, progress: &Progress<'_>) {
-    bar.set_length(progress.files as u64);
-    bar.set_position(progress.files_done as u64);
-    bar.set_message(output::file_name(progress.path));
+    bar.set_length(progress.bytes);
+    let share = |size: u64| match progress.chunks {
+        0 => 0,
+        chunks => size.saturating_mul(progress.chunks_done as u64) / chunks as u64,
+    };
+    bar.set_position(progress.bytes_done + share(progress.file_bytes));
+    let seconds = bar.elapsed().as_secs_f64().max(0.001);
+    bar.set_message(format!(
+        "{} of {} files, {} chunks, {:.0} tokens/s, {}",
+        progress.files_done,
+        progress.files,
+        progress.embedded,
+        progress.tokens as f64 / seconds,
+        output::file_name(progress.path)
+    ));
 }
 
 fn summary(report: &IngestReport) -> String {
-    let removed = match report.removed {
+    let some = |n: usize, what: &str| match n {
         0 => String::new(),
-        n => format!("{n} removed, "),
+        n => format!("{n} {what}, "),
     };
+    let removed = some(report.moved, "moved") + &some(report.removed, "removed");
     format!(
         "{} added, {} updated, {} unchanged, {removed}{} skipped: {} chunks of {} tokens in {:.1} s",
         report.added,

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use unforget::Result;
-use unforget::rag::{ChunkRow, DocumentSummary};
+use unforget::rag::{ChunkRow, DocumentSummary, Version};
 
-use super::CollectionArgs;
+use super::{CollectionArgs, place};
 use crate::cli::{Context, output, resolve};
 
 #[derive(Debug, clap::Args)]
@@ -51,15 +51,29 @@ pub fn show(args: DocumentArgs, context: &Context) -> Result<()> {
     struct Report {
         document: i64,
         chunks: Vec<ChunkRow>,
+        versions: Vec<Version>,
     }
     let collection = resolve::open_collection(&context.home, &args.collection.collection)?;
     let report = Report {
         document: args.id,
         chunks: collection.chunks(args.id)?,
+        versions: collection.history(args.id)?,
     };
     context.output.result(&report, |out| {
         if let Some(first) = report.chunks.first() {
             writeln!(out, "{}", first.path)?;
+        }
+        for version in &report.versions {
+            let state = if version.replaced_at.is_some() {
+                "was"
+            } else {
+                "is"
+            };
+            writeln!(
+                out,
+                "{state} sha256 {}, {} bytes",
+                version.sha256, version.bytes
+            )?;
         }
         for chunk in &report.chunks {
             let heading = if chunk.heading.is_empty() {
@@ -69,8 +83,9 @@ pub fn show(args: DocumentArgs, context: &Context) -> Result<()> {
             };
             writeln!(
                 out,
-                "\nbytes {}-{}, {} tokens{heading}",
-                chunk.start, chunk.end, chunk.tokens
+                "\n{}, {} tokens{heading}",
+                place(chunk.start, chunk.end, &chunk.position),
+                chunk.tokens
             )?;
             writeln!(out, "{}", chunk.text)?;
         }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use unforget::Result;
+use unforget::rag::{Position, Span};
 
 use super::Context;
 
@@ -43,8 +44,8 @@ enum Command {
     Remove(list::DocumentArgs),
     /// Check database, vectors and byte ranges, and name what has changed on disk
     Verify(CollectionArgs),
-    /// Build the index anew from the stored documents
-    Rebuild(CollectionArgs),
+    /// Build the index anew from the stored documents; with another embedder installed, embed their text anew
+    Rebuild(maintain::RebuildArgs),
     /// Measure retrieval on a folder in BEIR's layout
     Eval(eval::Args),
 }
@@ -76,4 +77,19 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         Command::Eval(args) => eval::run(args, context),
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a passage stands, in words: `page 3, line 7, bytes 10-20`.
+fn place(start: usize, end: usize, position: &Position) -> String {
+    let page = position.page.map(|page| format!("page {page}, "));
+    let line = position.line.map(|line| format!("line {line}, "));
+    let of = match position.span {
+        Span::Exact | Span::Covering => "",
+        Span::Extracted => " of its text",
+    };
+    format!(
+        "{}{}bytes {start}-{end}{of}",
+        page.unwrap_or_default(),
+        line.unwrap_or_default()
+    )
 }

@@ -4,7 +4,7 @@ use unforget::Result;
 use unforget::rag::{SearchMode, SearchOptions};
 use unforget::registry::Registry;
 
-use super::CollectionArgs;
+use super::{CollectionArgs, place};
 use crate::cli::options::SessionArgs;
 use crate::cli::{Context, ask, resolve};
 
@@ -42,8 +42,10 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         for hit in &result.hits {
             writeln!(
                 out,
-                "{:.3}  {}, bytes {}-{}",
-                hit.score, hit.path, hit.start, hit.end
+                "{:.3}  {}, {}",
+                hit.score,
+                hit.path,
+                place(hit.start, hit.end, &hit.position)
             )?;
             writeln!(out, "       {}", ask::one_line(&hit.text))?;
         }
