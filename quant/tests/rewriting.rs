@@ -208,7 +208,7 @@ fn merged(base: &Gguf, files: &[(&Gguf, f32)], method: Method, n: usize) -> Resu
 #[test]
 fn linear_merging_is_the_formula_and_copies_the_rest() {
     let dir = tempfile::tempdir().unwrap();
-    let base = common::llama_base(dir.path(), |_| {});
+    let base = common::llama_base_with_head(dir.path());
     let first = Gguf::open(&adapter(dir.path(), "first.gguf", 8.0, 3, 10)).unwrap();
     // Alpha 0: the plain scale.
     let second = Gguf::open(&adapter(dir.path(), "second.gguf", 0.0, 2, 20)).unwrap();
@@ -266,7 +266,7 @@ fn linear_merging_is_the_formula_and_copies_the_rest() {
 #[test]
 fn every_method_gives_the_same_bytes_whatever_the_threads() {
     let dir = tempfile::tempdir().unwrap();
-    let base = common::llama_base(dir.path(), |_| {});
+    let base = common::llama_base_with_head(dir.path());
     let first = Gguf::open(&adapter(dir.path(), "first.gguf", 8.0, 3, 10)).unwrap();
     let second = Gguf::open(&adapter(dir.path(), "second.gguf", 4.0, 2, 20)).unwrap();
     let density = Density::new(0.4).unwrap();
@@ -288,7 +288,7 @@ fn every_method_gives_the_same_bytes_whatever_the_threads() {
 #[test]
 fn what_cannot_be_merged_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let base = common::llama_base(dir.path(), |_| {});
+    let base = common::llama_base_with_head(dir.path());
     let good = Gguf::open(&adapter(dir.path(), "good.gguf", 8.0, 3, 10)).unwrap();
     for scale in [f32::INFINITY, f32::NAN] {
         let error = merged(&base, &[(&good, scale)], Method::Linear, 1).unwrap_err();

@@ -146,7 +146,8 @@ impl Redactor {
                     .range(..range.end)
                     .next_back()
                     .is_some_and(|(_, &end)| end > range.start);
-                if !overlaps && is_one(kind, hit.as_str()) {
+                let alone = *kind != "PHONE" || !goes_on(text, &range);
+                if !overlaps && alone && is_one(kind, hit.as_str()) {
                     taken.insert(range.start, range.end);
                     found.push((kind, range));
                 }
@@ -172,6 +173,16 @@ impl Redactor {
         let shown = digest.unwrap_or_default();
         format!("<{kind}_{}>", hex(shown.get(..TOKEN_BYTES).unwrap_or(&[])))
     }
+}
+
+/// Whether digits at `range` are the later groups of a longer number: those of an IBAN with a wrong digit look like a
+/// phone number.
+fn goes_on(text: &str, range: &Range<usize>) -> bool {
+    let bytes = text.as_bytes();
+    let at = |back: usize| range.start.checked_sub(back).and_then(|at| bytes.get(at));
+    bytes.get(range.start).is_some_and(u8::is_ascii_digit)
+        && at(1).is_some_and(|c| matches!(c, b' ' | b'-'))
+        && at(2).is_some_and(u8::is_ascii_digit)
 }
 
 /// Whether what has the shape also has the check digits.
