@@ -58,6 +58,10 @@ pub struct MeasureArgs {
     #[arg(short, long, env = "UNFORGET_MODEL", value_name = "NAME|FILE")]
     pub model: Option<String>,
 
+    /// Measure on the tuned copy of the base (see `unforget tune`); the adapter's state is about the file as shipped
+    #[arg(long, env = "UNFORGET_TUNED")]
+    pub tuned: bool,
+
     /// Declared, acceptable forgetting [default: the one that ships]
     #[arg(long, env = "UNFORGET_BUDGET", value_name = "FILE")]
     pub budget: Option<PathBuf>,
@@ -212,7 +216,7 @@ fn target(args: &Args, registry: &Registry) -> Result<CheckTarget> {
         .iter()
         .map(|text| AdapterRequest::parse(text))
         .collect::<Result<Vec<_>>>()?;
-    resolve::open_to_check(args.what.model.as_deref(), requests, args.scale, registry)
+    resolve::open_to_check(&args.what, requests, args.scale, registry)
 }
 
 /// Exit code of a verdict.
@@ -250,7 +254,8 @@ pub fn store(
     registry::store_report(registry, home, record, &certificate.to_json())
 }
 
-/// Moves the adapter to where the verdict puts it. Only an imported one that was measured alone has a state of its own.
+/// Moves the adapter to where the verdict puts it. Only an imported one that was measured alone, and on the file that it
+/// belongs to, has a state of its own.
 pub fn apply(
     registry: &Registry,
     target: &CheckTarget,
@@ -260,6 +265,10 @@ pub fn apply(
     let [Some(name)] = target.imported.as_slice() else {
         return Ok(None);
     };
+    // What was measured on a copy says nothing of the file that the state is about; the report itself is kept.
+    if target.model.derived_from().is_some() {
+        return Ok(None);
+    }
     let finding = match (certificate.body().outcome.verdict, tier) {
         (Verdict::Fail, _) => Finding::Failed,
         (Verdict::Pass, Tier::Gate | Tier::Certify) => Finding::Certified,

@@ -61,8 +61,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let key = args.files.key()?;
     let registry = Registry::open(&context.home)?;
     let request = AdapterRequest::parse(&args.adapter)?;
-    let model = args.what.model.as_deref();
-    let mut target = resolve::open_to_check(model, vec![request], None, &registry)?;
+    let mut target = resolve::open_to_check(&args.what, vec![request], None, &registry)?;
     let adapter = target
         .stack
         .iter()
