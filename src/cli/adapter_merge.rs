@@ -208,6 +208,7 @@ fn base(args: &Args, requests: &[AdapterRequest], registry: &Registry) -> Result
             return Ok(Base { path, sha256 });
         }
         let model = registry.model(name)?;
+        registry.verify_model(&model)?;
         return Ok(Base {
             path: model.path,
             sha256: model.sha256,
@@ -232,6 +233,7 @@ fn base(args: &Args, requests: &[AdapterRequest], registry: &Registry) -> Result
             ),
         });
     };
+    registry.verify_model(&model)?;
     Ok(Base {
         path: model.path,
         sha256: model.sha256,

@@ -79,7 +79,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let input = if resolve::is_path(&args.input) {
         PathBuf::from(&args.input)
     } else {
-        Registry::open(&context.home)?.model(&args.input)?.path
+        let registry = Registry::open(&context.home)?;
+        let model = registry.model(&args.input)?;
+        registry.verify_model(&model)?;
+        model.path
     };
     may_write(&args.out, args.force)?;
     let bar = progress::bytes();

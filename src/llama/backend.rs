@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 
-use super::{log, q4_1};
+use super::{cpu, log};
 use crate::error::{Error, Result};
 
 /// The process's backend, started on the first call.
@@ -16,7 +16,7 @@ pub(super) fn backend() -> Result<&'static LlamaBackend> {
             load_plugins();
             let backend = LlamaBackend::init().map_err(|error| error.to_string())?;
             // Before a model is loaded, as it asks for.
-            q4_1::plug_in();
+            cpu::plug_in();
             Ok(backend)
         })
         .as_ref()

@@ -14,19 +14,19 @@ mod adapter;
 mod backend;
 mod batch;
 mod context;
-mod device;
-mod log;
-mod model;
-mod observe;
 #[cfg_attr(
     not(all(
         target_arch = "x86_64",
         any(target_os = "linux", target_os = "macos"),
         not(feature = "dynamic-backends")
     )),
-    path = "q4_1/absent.rs"
+    path = "cpu/absent.rs"
 )]
-mod q4_1;
+mod cpu;
+mod device;
+mod log;
+mod model;
+mod observe;
 mod sampler;
 
 pub use adapter::LoraAdapter;

@@ -145,3 +145,95 @@ fn dot(codes: &[__m512i; 8], input: &[i8; BLOCK]) -> __m512i {
     }
     std::arch::x86_64::_mm512_add_epi32(sums[0], sums[1])
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::pack::{BLOCK_BYTES, pack};
+    use super::*;
+
+    /// Rows of Q4_1 by ggml's definition, and their values.
+    fn row(blocks: &[(f32, f32, [u8; 16])]) -> (Vec<u8>, Vec<f64>) {
+        let (mut bytes, mut values) = (Vec::new(), Vec::new());
+        for (scale, minimum, codes) in blocks {
+            let (scale, minimum) = (half::f16::from_f32(*scale), half::f16::from_f32(*minimum));
+            bytes.extend(scale.to_le_bytes());
+            bytes.extend(minimum.to_le_bytes());
+            bytes.extend(codes);
+            let value = |code: u8| scale.to_f64() * f64::from(code) + minimum.to_f64();
+            values.extend(codes.iter().map(|code| value(code & 15)));
+            values.extend(codes.iter().map(|code| value(code >> 4)));
+        }
+        (bytes, values)
+    }
+
+    fn multiply(groups: &[Group], inputs: &[&[Rounded]]) -> Vec<[f32; ROWS]> {
+        let mut out = vec![[0.0; ROWS]; inputs.len()];
+        let places: Vec<*mut f32> = out.iter_mut().map(|out| out.as_mut_ptr()).collect();
+        // SAFETY: the caller has asked for the instructions; each place has room for sixteen numbers.
+        unsafe { products(groups, inputs, &places) };
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn products_are_those_of_the_definition_and_do_not_depend_on_company(
+            weights in prop::collection::vec(
+                prop::collection::vec((-0.3f32..0.3, -2f32..2.0, any::<[u8; 16]>()), 3), ROWS),
+            inputs in prop::collection::vec(prop::collection::vec(-8f32..8.0, 3 * BLOCK), 1..=INPUTS),
+        ) {
+            if !is_supported() {
+                return Ok(());
+            }
+            let (rows, values): (Vec<_>, Vec<_>) = weights.iter().map(|blocks| row(blocks)).unzip();
+            let zero = Group { scales: [0; ROWS], minimums: [0; ROWS], codes: [[0; 64]; 4] };
+            let mut groups = [zero; 3];
+            pack(&rows.concat(), 3 * BLOCK, &mut groups);
+            let rounded: Vec<Vec<Rounded>> = inputs.iter().map(|input| {
+                let mut rounded = vec![Rounded { codes: [0; BLOCK], scale: 0.0, sum: 0.0 }; 3];
+                round(input, &mut rounded);
+                rounded
+            }).collect();
+            let refs: Vec<&[Rounded]> = rounded.iter().map(Vec::as_slice).collect();
+            let found = multiply(&groups, &refs);
+            for (i, input) in rounded.iter().enumerate() {
+                let alone = multiply(&groups, &refs[i..=i]);
+                prop_assert_eq!(alone[0], found[i], "alone and together");
+                for (r, values) in values.iter().enumerate() {
+                    let taken = input.iter().flat_map(|block| block.codes.map(|c| f64::from(c) * f64::from(block.scale)));
+                    let (mut sum, mut size) = (0.0, 0.0);
+                    for (w, x) in values.iter().zip(taken) {
+                        sum += w * x;
+                        size += (w * x).abs();
+                    }
+                    let error = (f64::from(found[i][r]) - sum).abs();
+                    prop_assert!(error <= 2e-6 * size + 1e-6, "row {}: {} not {}", r, found[i][r], sum);
+                }
+                for (block, exact) in input.iter().zip(inputs[i].chunks(BLOCK)) {
+                    for (code, x) in block.codes.iter().zip(exact) {
+                        let error = (f32::from(*code) * block.scale - x).abs();
+                        prop_assert!(error <= 0.51 * block.scale, "rounded to the nearest");
+                    }
+                }
+            }
+            prop_assert_eq!(rows[0].len(), 3 * BLOCK_BYTES);
+        }
+    }
+
+    #[test]
+    fn an_input_of_zeros_gives_zeros() {
+        let mut rounded = [Rounded {
+            codes: [1; BLOCK],
+            scale: 1.0,
+            sum: 1.0,
+        }];
+        round(&[0.0; BLOCK], &mut rounded);
+        assert_eq!(
+            (rounded[0].codes, rounded[0].scale, rounded[0].sum),
+            ([0; BLOCK], 0.0, 0.0)
+        );
+    }
+}

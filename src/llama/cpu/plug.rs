@@ -1,4 +1,4 @@
-//! Adding a buffer type to llama.cpp's CPU backend.
+//! Adding what is computed here to llama.cpp's CPU backend.
 //!
 //! The backend keeps a list of *extra buffer types* (`ggml-cpu/traits.h`): when a model is loaded each is asked whether it
 //! wants a weight, and when a graph is computed each is asked whether it computes a node. The list is a C++ vector of
@@ -12,8 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use llama_cpp_sys_2 as sys;
 
-use super::kernel::{self, INPUTS, Rounded};
-use super::pack::{self, BLOCK, Group, ROWS};
+use super::delta::{self, Step};
+use super::kernel;
+use super::node::{Share, count};
+use super::pack::{self, Group};
+use super::product;
 
 /// `std::vector<ggml_backend_buffer_type_t>`: begin, end, end of the memory.
 #[repr(C)]
@@ -87,25 +90,13 @@ struct TraitsFunctions {
     work_size:
         unsafe extern "C" fn(*const c_void, i32, *const sys::ggml_tensor, *mut usize) -> bool,
     compute_forward:
-        unsafe extern "C" fn(*const c_void, *const ComputeParams, *mut sys::ggml_tensor) -> bool,
-}
-
-/// `ggml_compute_params` (`ggml-cpu-impl.h`).
-#[repr(C)]
-struct ComputeParams {
-    thread: i32,
-    n_threads: i32,
-    work_bytes: usize,
-    work: *mut c_void,
-    pool: *mut c_void,
+        unsafe extern "C" fn(*const c_void, *const Share, *mut sys::ggml_tensor) -> bool,
 }
 
 unsafe extern "C" {
     /// `std::vector<ggml_backend_buffer_type_t> & ggml_backend_cpu_get_extra_buffer_types()`.
     #[link_name = "_Z39ggml_backend_cpu_get_extra_buffer_typesv"]
     fn extra_buffer_types() -> *mut Vector;
-    /// Waits for the other threads of a computation.
-    fn ggml_barrier(pool: *mut c_void);
     fn malloc(size: usize) -> *mut c_void;
 }
 
@@ -118,14 +109,27 @@ static EXTRA: Object<ExtraFunctions> = Object {
     },
 };
 
-static TRAITS: Object<TraitsFunctions> = Object {
+static PRODUCT: Object<TraitsFunctions> = Object {
     functions: &TraitsFunctions {
         destroy: keep,
         destroy_and_free: keep,
-        work_size,
-        compute_forward,
+        work_size: product_work,
+        compute_forward: compute_product,
     },
 };
+
+static ADAPTER: Object<TraitsFunctions> = Object {
+    functions: &TraitsFunctions {
+        destroy: keep,
+        destroy_and_free: keep,
+        work_size: adapter_work,
+        compute_forward: compute_adapter,
+    },
+};
+
+/// Whether adapters are computed here. Not beside a GPU: the nodes of an adapter could be shared out between both, and
+/// what is left out on one be missing on the other.
+static ADAPTERS: AtomicBool = AtomicBool::new(false);
 
 /// Adds the buffer type, once, where this processor can use it; says whether it is there. To be called when the backend is
 /// up and before a model is loaded: llama.cpp copies the list then.
@@ -135,10 +139,20 @@ pub(in crate::llama) fn plug_in() -> bool {
     PLUGGED.call_once(|| {
         if kernel::is_supported() {
             // SAFETY: called once, when the backend is up and nothing computes yet.
-            IS_THERE.store(unsafe { append(buffer_type()) }, Ordering::Relaxed);
+            let is_there = unsafe { append(buffer_type()) };
+            IS_THERE.store(is_there, Ordering::Relaxed);
+            ADAPTERS.store(is_there && !has_gpu(), Ordering::Relaxed);
         }
     });
     IS_THERE.load(Ordering::Relaxed)
+}
+
+fn has_gpu() -> bool {
+    use sys::{GGML_BACKEND_DEVICE_TYPE_GPU as GPU, GGML_BACKEND_DEVICE_TYPE_IGPU as INTEGRATED};
+    // SAFETY: plain lookups, once the backend is up.
+    [GPU, INTEGRATED]
+        .into_iter()
+        .any(|kind| !unsafe { sys::ggml_backend_dev_by_type(kind) }.is_null())
 }
 
 fn buffer_type() -> *mut BufferType {
@@ -236,7 +250,7 @@ unsafe extern "C" fn set_tensor(
     }
 }
 
-/// Whether a product has weights that can be packed and an input of plain numbers.
+/// Whether a weight may lie in a buffer of ours, asked with the node that will use it.
 unsafe extern "C" fn supports_op(
     _: *const c_void,
     _: sys::ggml_backend_dev_t,
@@ -244,128 +258,87 @@ unsafe extern "C" fn supports_op(
 ) -> bool {
     // SAFETY: llama.cpp asks about a node with its sources.
     unsafe {
-        let op = &*op;
-        let [weight, input, ..] = op.src;
-        if op.op != sys::GGML_OP_MUL_MAT || weight.is_null() || input.is_null() {
-            return false;
-        }
-        let (weight, input) = (&*weight, &*input);
-        weight.type_ == sys::GGML_TYPE_Q4_1
-            && weight.ne[2] * weight.ne[3] == 1
-            && pack::fits(count(weight.ne[0]), count(weight.ne[1]))
-            && input.type_ == sys::GGML_TYPE_F32
-            && (input.buffer.is_null()
-                || sys::ggml_backend_buft_is_host(sys::ggml_backend_buffer_get_type(input.buffer)))
+        let [weight, input, ..] = (*op).src;
+        !weight.is_null() && !input.is_null() && product::is_possible(&*op, &*weight, &*input)
     }
 }
 
-/// Asked for every node of every graph: those whose weight lies in a buffer of ours are computed here.
+/// Asked for every node of every graph: which of them are computed here, and how.
 unsafe extern "C" fn get_tensor_traits(
     _: *const c_void,
     op: *const sys::ggml_tensor,
 ) -> *const Object<TraitsFunctions> {
     // SAFETY: a node of a graph with its sources; a buffer has the mirrored layout.
-    let is_ours = unsafe {
+    unsafe {
         let op = &*op;
-        op.op == sys::GGML_OP_MUL_MAT
-            && !(*op.src[0]).buffer.is_null()
-            && std::ptr::eq(
-                (*(*(*op.src[0]).buffer.cast::<Buffer>()).buft).context,
-                &raw const EXTRA,
-            )
-    };
-    match is_ours {
-        true => &raw const TRAITS,
-        false => std::ptr::null(),
+        if !matches!(
+            op.op,
+            sys::GGML_OP_MUL_MAT | sys::GGML_OP_SCALE | sys::GGML_OP_ADD
+        ) {
+            return std::ptr::null();
+        }
+        let buffer = (*op.src[0]).buffer.cast::<Buffer>();
+        if op.op == sys::GGML_OP_MUL_MAT
+            && !buffer.is_null()
+            && std::ptr::eq((*(*buffer).buft).context, &raw const EXTRA)
+        {
+            return &raw const PRODUCT;
+        }
+        match delta::step_of(op) {
+            Some(_) if ADAPTERS.load(Ordering::Relaxed) => &raw const ADAPTER,
+            _ => std::ptr::null(),
+        }
     }
 }
 
-/// Room for the input, rounded.
-unsafe extern "C" fn work_size(
+unsafe extern "C" fn product_work(
     _: *const c_void,
     _: i32,
     op: *const sys::ggml_tensor,
     size: *mut usize,
 ) -> bool {
     // SAFETY: a product of ours with its sources, and a place for the answer.
-    unsafe {
-        let input = &*(*op).src[1];
-        let blocks: usize = input.ne.iter().map(|&n| count(n)).product::<usize>() / BLOCK;
-        *size = blocks * size_of::<Rounded>();
-    }
+    unsafe { *size = product::work_bytes(&*op) };
     true
 }
 
-/// The part of a product that is this thread's. Called by every thread of the computation.
-unsafe extern "C" fn compute_forward(
+unsafe extern "C" fn compute_product(
     _: *const c_void,
-    params: *const ComputeParams,
+    share: *const Share,
     op: *mut sys::ggml_tensor,
 ) -> bool {
-    // SAFETY: a product of ours with its sources, all allocated; the work memory was sized by `work_size`. Before the
-    // barrier threads write disjoint parts of it, after it they only read it, and write disjoint rows of the result.
+    // SAFETY: a product of ours, computed by every thread with the work memory that was asked for.
+    unsafe { product::compute(&*share, &*op) };
+    true
+}
+
+unsafe extern "C" fn adapter_work(
+    _: *const c_void,
+    _: i32,
+    op: *const sys::ggml_tensor,
+    size: *mut usize,
+) -> bool {
+    // SAFETY: a node of an adapter with its sources, and a place for the answer.
     unsafe {
-        let (params, op) = (&*params, &*op);
-        let (weight, input) = (&*op.src[0], &*op.src[1]);
-        let n_blocks = count(weight.ne[0]) / BLOCK;
-        let n_inputs = count(input.ne[1]) * count(input.ne[2]) * count(input.ne[3]);
-        let rounded = params.work.cast::<Rounded>();
-        for at in share(params, n_inputs * n_blocks) {
-            let from = place(input, at / n_blocks).add(at % n_blocks * BLOCK);
-            let block = std::slice::from_raw_parts(from, BLOCK);
-            kernel::round(block, std::slice::from_raw_parts_mut(rounded.add(at), 1));
-        }
-        ggml_barrier(params.pool);
-        let rounded = std::slice::from_raw_parts(rounded.cast_const(), n_inputs * n_blocks);
-        let groups = weight.data.cast_const().cast::<Group>();
-        for sixteen in share(params, count(weight.ne[1]) / ROWS) {
-            let groups = std::slice::from_raw_parts(groups.add(sixteen * n_blocks), n_blocks);
-            for first in (0..n_inputs).step_by(INPUTS) {
-                let n = INPUTS.min(n_inputs - first);
-                let mut inputs: [&[Rounded]; INPUTS] = [&[]; INPUTS];
-                let mut out = [std::ptr::null_mut(); INPUTS];
-                for i in 0..n {
-                    let at = (first + i) * n_blocks;
-                    inputs[i] = &rounded[at..at + n_blocks];
-                    out[i] = place(op, first + i).cast_mut().add(sixteen * ROWS);
-                }
-                kernel::products(groups, &inputs[..n], &out[..n]);
-            }
-        }
+        *size = match delta::step_of(&*op) {
+            Some(Step::Add) => delta::work_bytes(&*op),
+            _ => 0,
+        };
     }
     true
 }
 
-/// The part of `n` things that is a thread's.
-fn share(params: &ComputeParams, n: usize) -> std::ops::Range<usize> {
-    let (thread, threads) = (
-        count(params.thread.into()),
-        count(params.n_threads.into()).max(1),
-    );
-    n * thread / threads..n * (thread + 1) / threads
-}
-
-/// Where vector `index` of a tensor of plain numbers begins.
-///
-/// # Safety
-///
-/// The tensor is allocated and has that many vectors.
-unsafe fn place(tensor: &sys::ggml_tensor, index: usize) -> *const f32 {
-    let [_, n1, n2, _] = tensor.ne.map(count);
-    let (i1, i2, i3) = (index % n1, index / n1 % n2, index / n1 / n2);
-    let [_, b1, b2, b3] = tensor.nb;
-    // SAFETY: within the tensor, as asked of the caller.
+unsafe extern "C" fn compute_adapter(
+    _: *const c_void,
+    share: *const Share,
+    op: *mut sys::ggml_tensor,
+) -> bool {
+    // SAFETY: a node of an adapter, computed by every thread.
     unsafe {
-        tensor
-            .data
-            .cast_const()
-            .cast::<u8>()
-            .add(i1 * b1 + i2 * b2 + i3 * b3)
-            .cast()
+        match delta::step_of(&*op) {
+            Some(step) => delta::compute(step, &*share, &*op),
+            None => return false,
+        }
     }
-}
-
-/// ggml counts in signed numbers that are never negative.
-fn count(n: i64) -> usize {
-    usize::try_from(n).unwrap_or(0)
+    true
 }
