@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
-use unforget::engine::AdapterStack;
+use unforget::engine::{AdapterStack, Strength};
 use unforget::guard::budget::Budget;
 use unforget::guard::certificate::Certificate;
 use unforget::guard::check::{self, MeasureOptions, Tier};
@@ -265,8 +265,7 @@ pub fn apply(
         (Verdict::Pass, Tier::Gate | Tier::Certify) => Finding::Certified,
         (Verdict::Pass, Tier::Smoke) | (Verdict::Undecided, _) => Finding::Open,
     };
-    let scale = max_scale(&target.stack);
-    registry::apply_finding(registry, name, scale, finding).map(Some)
+    registry::apply_finding(registry, name, strength(target), finding).map(Some)
 }
 
 fn max_scale(stack: &AdapterStack) -> f32 {
@@ -276,8 +275,17 @@ fn max_scale(stack: &AdapterStack) -> f32 {
         .fold(0.0, f32::max)
 }
 
+/// How strongly the first adapter was measured.
+pub fn strength(target: &CheckTarget) -> Strength {
+    let first = target.stack.iter().next();
+    first.map_or(Strength::flat(0.0), |(adapter, scale)| Strength {
+        scale,
+        profile: adapter.profile(),
+    })
+}
+
 /// What to do next, for people.
-fn advise(
+pub fn advise(
     target: &CheckTarget,
     certificate: &Certificate,
     tier: Tier,
@@ -297,7 +305,7 @@ fn advise(
     match (certificate.body().outcome.verdict, state) {
         (Verdict::Pass, Some(AdapterState::Certified)) => output::note(&format!(
             "{name} is certified up to scale {}",
-            max_scale(&target.stack)
+            strength(target)
         )),
         (Verdict::Pass, _) if tier == Tier::Smoke => output::note(&format!(
             "nothing showed in a first look; certify it with: unforget check {name} --tier gate"

@@ -7,12 +7,14 @@
 //! - [`Registry`] is the database of installed models, of adapters with their states, and of file hashes;
 //! - [`Listing`] is what `unforget list` prints.
 //!
+//! - [`admit`] says whether an adapter may be used at a strength;
 //! - [`import_adapter`] converts, checks and binds an adapter to its base;
 //! - [`remove_adapter`] and [`remove_model`] take them away.
 //!
 //! It leaves to others: reading GGUF (`unforget-quant`), measuring an adapter (`guard`, which then calls [`Registry::certify`]) and loading anything (`engine`).
 
 mod adapter_state;
+mod admission;
 mod catalog;
 mod disk;
 mod hasher;
@@ -28,6 +30,7 @@ mod report_file;
 mod store;
 
 pub use adapter_state::AdapterState;
+pub use admission::{Admission, admit};
 pub use catalog::{Catalog, Entry, FileSpec, HubFile, ModelKind, PipMember, Source};
 pub use home::{HOME_VARIABLE, Home};
 pub use import::{convert_embedder, import_adapter};

@@ -1,5 +1,6 @@
 //! The runtime obeys: failed adapters and scales beyond the certificate are refused, forcing is recorded.
 
+use unforget::engine::Strength;
 use unforget::registry::{AdapterState, Home, Registry};
 
 use crate::scratch::Scratch;
@@ -20,7 +21,9 @@ fn what_failed_is_refused_and_forcing_is_recorded() {
 
     let books = registry(&scratch);
     assert_eq!(
-        books.fail("triage-gentle", 1.0).expect("a state"),
+        books
+            .fail("triage-gentle", Strength::flat(1.0))
+            .expect("a state"),
         AdapterState::Failed
     );
     scratch.run(&run).fails_with(
@@ -51,10 +54,14 @@ fn a_certificate_holds_up_to_its_scale() {
     let scratch = Scratch::new();
     scratch.import("triage-gentle");
     let books = registry(&scratch);
-    books.certify("triage-gentle", 0.5).expect("certified");
+    books
+        .certify("triage-gentle", Strength::flat(0.5))
+        .expect("certified");
     // A larger scale that fails takes nothing from the smaller one that passed.
     assert_eq!(
-        books.fail("triage-gentle", 1.0).expect("a state"),
+        books
+            .fail("triage-gentle", Strength::flat(1.0))
+            .expect("a state"),
         AdapterState::Certified
     );
 
@@ -75,7 +82,9 @@ fn a_certificate_holds_up_to_its_scale() {
         &["certified up to scale 0.5, not 0.75", "unforget check"],
     );
     assert_eq!(
-        books.fail("triage-gentle", 0.5).expect("a state"),
+        books
+            .fail("triage-gentle", Strength::flat(0.5))
+            .expect("a state"),
         AdapterState::Failed
     );
     at("=0.25").fails_with(3, &["refused by the guard"]);

@@ -22,6 +22,7 @@ const SIZES: Sizes = Sizes {
     max_tokens: 96,
     looks: 2,
     noise: 1,
+    nulls: 0,
 };
 
 fn rule(group: &str, metric: &str, budget: f64) -> String {

@@ -6,7 +6,7 @@
 mod body;
 mod run;
 mod tier;
-mod tracks;
+pub(super) mod tracks;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -19,10 +19,11 @@ pub use tier::{Sizes, Tier};
 use super::cache::BaseCache;
 use super::measure::{AnswerFormat, Run, Track};
 use super::measurement::{Measurements, NoiseFloor, Work};
+use super::null;
 use super::stats::sequential::{Look, Plan};
-use super::suite::Suite;
+use super::suite::{DOMAIN, Suite};
 use crate::engine::{
-    AdapterStack, CancelToken, Model, ScoreItem, ScorerOptions, Token, system_info,
+    AdapterStack, CancelToken, ContentHash, Model, ScoreItem, ScorerOptions, Token, system_info,
 };
 use crate::{Error, Result};
 
@@ -49,6 +50,8 @@ pub struct MeasureOptions {
     pub screen: bool,
     /// Only one half of the items, in a sweep.
     pub half: Option<Half>,
+    /// Take the whole domain already at the first look: what was gained is then known wherever the check stops.
+    pub gain_first: bool,
     /// Where the base's records are kept; nowhere if none.
     pub cache: Option<PathBuf>,
     /// The format that the adapter was trained to answer in, where it is known from elsewhere than the suite's domain.
@@ -67,6 +70,7 @@ impl MeasureOptions {
             sizes: tier.sizes(),
             screen: tier == Tier::Smoke,
             half: None,
+            gain_first: false,
             cache: None,
             format: None,
             n_threads: None,
@@ -111,6 +115,13 @@ pub fn measure(
             expected: "at least one to measure".to_owned(),
         });
     }
+    if let Some((adapter, scale)) = stack.iter().find(|(_, scale)| *scale < 0.0) {
+        return Err(Error::InvalidArgument {
+            what: "scale",
+            value: format!("{}={scale}", adapter.name()),
+            expected: "a scale above 0, since a certificate holds from 0 up to it".to_owned(),
+        });
+    }
     let halved;
     let suite = match options.half {
         None => suite,
@@ -143,11 +154,18 @@ pub fn measure(
         .map(|track| (track.group().to_owned(), track.n_items()))
         .collect();
     let raw = raw_speed(&mut run)?;
-    let noise = noise_floor(&mut tracks, options.sizes.noise, &mut run)?;
+    let noise = noise_floor(&mut tracks, &options.sizes, &mut run, cache.as_ref())?;
 
     let mut measured = None;
     for look in plan.looks() {
-        let done = take_part(&mut tracks, look, &mut run, total, &mut progress);
+        let done = take_part(
+            &mut tracks,
+            look,
+            options.gain_first,
+            &mut run,
+            total,
+            &mut progress,
+        );
         if let Some(cache) = &cache {
             // Also what was measured before an error: it is right.
             tracks.iter().for_each(|track| track.store(cache));
@@ -183,6 +201,7 @@ pub fn measure(
 fn take_part(
     tracks: &mut [Box<dyn Track>],
     look: Look,
+    gain_first: bool,
     run: &mut Run<'_>,
     total: usize,
     progress: &mut impl FnMut(Progress<'_>),
@@ -199,6 +218,7 @@ fn take_part(
         });
         // The first of several looks is at the telling groups alone: a clear fail need not wait for the others.
         let wanted = match (track.first_look(), look.number()) {
+            _ if gain_first && track.group() == DOMAIN => track.n_items(),
             (0, 1) if some_tell && !look.is_last() => 0,
             (first, _) => look.items(track.n_items()).max(first),
         };
@@ -219,20 +239,49 @@ fn collect(tracks: &[Box<dyn Track>], noise: Vec<NoiseFloor>, work: Work) -> Res
     Measurements::new(series, text, noise, work)
 }
 
-/// The base against its own records, through the same machinery: harm where there is none.
+/// Harm where there is none: the base against its own records, through the same machinery, and against other nulls.
+/// These depend on the base and the items alone, so they are kept.
 fn noise_floor(
     tracks: &mut [Box<dyn Track>],
-    n: usize,
+    sizes: &Sizes,
     run: &mut Run<'_>,
+    cache: Option<&BaseCache>,
 ) -> Result<Vec<NoiseFloor>> {
+    let cancel = run.cancel();
+    for track in tracks.iter_mut() {
+        track.prepare_noise_floor(sizes.noise.max(sizes.nulls), run)?;
+    }
     let mut floors = Vec::new();
-    for track in tracks {
-        floors.extend(track.noise_floor(n, run)?);
+    for track in tracks.iter() {
+        floors.extend(track.noise_floor(sizes.noise, "base", run.base()?, cancel)?);
+    }
+    if sizes.nulls > 0 {
+        floors.extend(kept_nulls(tracks, sizes.nulls, run, cache)?);
     }
     Ok(floors)
 }
 
-fn cache(model: &Model, options: &MeasureOptions) -> Result<Option<BaseCache>> {
+fn kept_nulls(
+    tracks: &[Box<dyn Track>],
+    n: usize,
+    run: &Run<'_>,
+    cache: Option<&BaseCache>,
+) -> Result<Vec<NoiseFloor>> {
+    let parts = tracks.iter().map(|track| track.content().to_string());
+    let key = format!("nulls 1 {n} {}", parts.collect::<Vec<_>>().join(" "));
+    let key = ContentHash::of(key.as_bytes());
+    let kept = cache.and_then(|cache| serde_json::from_slice(&cache.load(key)?).ok());
+    if let Some(floors) = kept {
+        return Ok(floors);
+    }
+    let floors = null::noise_floor(run.model(), tracks, n, run.options(), run.cancel())?;
+    if let (Some(cache), Ok(bytes)) = (cache, serde_json::to_vec(&floors)) {
+        cache.store(key, &bytes);
+    }
+    Ok(floors)
+}
+
+pub(super) fn cache(model: &Model, options: &MeasureOptions) -> Result<Option<BaseCache>> {
     let Some(folder) = &options.cache else {
         return Ok(None);
     };

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use super::{MeasureOptions, Progress, measure};
-use crate::Result;
 use crate::engine::{AdapterStack, Model};
 use crate::guard::budget::{Action, Budget, Rule};
 use crate::guard::measurement::Measurements;
 use crate::guard::stats::sequential::Plan;
 use crate::guard::suite::Suite;
 use crate::guard::verdict::{Outcome, Verdict, judge_look, screen_look};
+use crate::{Error, Result};
 
 /// What a check came to.
 #[derive(Debug, Clone)]
@@ -26,7 +26,8 @@ pub struct Checked {
 /// The error over all looks stays within the budget's confidence.
 ///
 /// # Errors
-/// [`crate::Error::InvalidArgument`] if no adapter has an effect; as [`measure`].
+/// [`Error::InvalidArgument`] if no adapter has an effect, or a blocking rule's budget is below the noise floor; as
+/// [`measure`].
 pub fn check(
     model: &Model,
     stack: &AdapterStack,
@@ -51,6 +52,7 @@ pub fn check(
         options,
         progress,
         |figures, look, totals| {
+            refuse_below_floor(budget, figures)?;
             let judged = judge(figures, budget, look);
             let stop = match judged.verdict {
                 Verdict::Fail => true,
@@ -65,6 +67,27 @@ pub fn check(
     Ok(Checked {
         outcome,
         measurements,
+    })
+}
+
+/// A budget that harmless models break would judge noise.
+fn refuse_below_floor(budget: &Budget, figures: &Measurements) -> Result<()> {
+    let below = budget.below_floor(figures.noise_floor());
+    let blocking = below.into_iter().find(|below| {
+        let rule = budget.rule(&below.group, below.metric);
+        rule.is_some_and(|rule| rule.action == Action::Block)
+    });
+    let Some(below) = blocking else {
+        return Ok(());
+    };
+    Err(Error::InvalidArgument {
+        what: "budget",
+        value: format!("{} for {} of '{}'", below.budget, below.metric, below.group),
+        expected: format!(
+            "more than the noise floor {:.4}, the harm that '{}' shows against the base: below it an adapter without \
+             harm fails",
+            below.floor, below.null
+        ),
     })
 }
 
