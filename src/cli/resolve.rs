@@ -200,14 +200,20 @@ pub fn open_adapter(
         ));
         let strength = request.strength(Strength::flat(1.0));
         let adapter = load_file(request, strength.profile, model)?;
-        return Ok((
-            adapter,
-            strength.scale,
-            Trust {
-                state: AdapterState::Quarantined,
-                forced: false,
-            },
-        ));
+        let last = registry.last_report(adapter.sha256(), model.sha256()?)?;
+        let failed = last.is_some_and(|report| report.is_fail());
+        if failed {
+            refuse(failed_before(adapter.name()), force)?;
+        }
+        let state = match failed {
+            true => AdapterState::Failed,
+            false => AdapterState::Quarantined,
+        };
+        let trust = Trust {
+            state,
+            forced: failed,
+        };
+        return Ok((adapter, strength.scale, trust));
     }
     let record = registry.adapter(&request.name)?;
     let strength = request.strength(record.strength());
@@ -346,11 +352,26 @@ pub fn check_trust(
         }
         Admission::Refused(refusal) => refusal,
     };
+    refuse(refusal, force)?;
+    Ok(true)
+}
+
+/// Refuses, or warns where it is forced.
+fn refuse(refusal: Error, force: bool) -> Result<()> {
     if !force {
         return Err(refusal);
     }
     output::warn(&format!("{refusal}; forced"));
-    Ok(true)
+    Ok(())
+}
+
+fn failed_before(name: &str) -> Error {
+    Error::GuardRefused {
+        adapter: name.to_owned(),
+        reason: "the guard failed the same content before; see `unforget report`, import it and find a scale that \
+                 passes with `unforget sweep`, or use --force"
+            .to_owned(),
+    }
 }
 
 /// Opens the embedder that is installed.

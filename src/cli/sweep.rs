@@ -110,7 +110,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     body.sweep = swept.points;
     let certificate = Certificate::seal(&body, key.as_ref())?;
     check::store(&registry, &context.home, &certificate, &target)?;
-    let state = check::apply(&registry, &target, &certificate, args.tier)?;
+    let depth = check::Depth {
+        tier: args.tier,
+        whole: args.what.is_whole(),
+    };
+    let state = check::apply(&registry, &target, &certificate, depth)?;
     args.files.write(&certificate)?;
     let picked = check::strength(&target);
     let json = Json {
@@ -128,7 +132,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         writeln!(out, "\npicked {picked}; on the other half of the items:\n")?;
         print(out, &certificate)
     })?;
-    check::advise(&target, &certificate, args.tier, state, context);
+    check::advise(&target, &certificate, depth, state, context);
     Ok(check::exit_code(body.outcome.verdict))
 }
 

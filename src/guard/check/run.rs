@@ -1,14 +1,14 @@
 //! The whole check: measured in parts, judged after each, stopped when the verdict stands.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{MeasureOptions, Progress, measure};
+use super::{MeasureOptions, Next, Progress, measure};
 use crate::engine::{AdapterStack, Model};
 use crate::guard::budget::{Action, Budget, Rule};
 use crate::guard::measurement::Measurements;
 use crate::guard::stats::sequential::Plan;
 use crate::guard::suite::Suite;
-use crate::guard::verdict::{Outcome, Verdict, judge_look, screen_look};
+use crate::guard::verdict::{GroupResult, Outcome, Verdict, judge_look, screen_look};
 use crate::{Error, Result};
 
 /// What a check came to.
@@ -59,8 +59,13 @@ pub fn check(
                 Verdict::Pass => !has_more_to_judge(&judged, budget, totals),
                 Verdict::Undecided => false,
             };
+            let next = if stop || look.is_last() {
+                Next::Stop
+            } else {
+                Next::Without(settled(&judged))
+            };
             outcome = Some(judged);
-            Ok(stop)
+            Ok(next)
         },
     )?;
     let outcome = outcome.unwrap_or_else(|| judge(&measurements, budget, plan.last()));
@@ -89,6 +94,26 @@ fn refuse_below_floor(budget: &Budget, figures: &Measurements) -> Result<()> {
             below.floor, below.null
         ),
     })
+}
+
+/// Groups whose part of the verdict stands: they have blocking rules, all met, and no pool that they are in is open. On
+/// the same items a later look, which needs to be less sure, says the same.
+fn settled(judged: &Outcome) -> HashSet<String> {
+    let blocking = || judged.groups.iter().filter(|g| g.action == Action::Block);
+    let is_open = |group: &GroupResult| group.verdict != Some(Verdict::Pass);
+    let mut open: HashSet<&str> = HashSet::new();
+    for group in blocking().filter(|group| group.too_few_items || is_open(group)) {
+        // A group at chance is judged by its continuous metrics: no verdict of its own leaves nothing open.
+        let guessing = group.verdict.is_none() && !group.too_few_items;
+        if !guessing {
+            open.insert(&group.name);
+            open.extend(group.pooled.iter().map(String::as_str));
+        }
+    }
+    blocking()
+        .filter(|group| group.verdict == Some(Verdict::Pass) && !open.contains(group.name.as_str()))
+        .map(|group| group.name.clone())
+        .collect()
 }
 
 /// Whether a group has no items so far, or too few to be judged, and will have enough.

@@ -95,8 +95,13 @@ fn signed(value: f64) -> String {
 fn work(body: &Body) -> String {
     let work = &body.outcome.work;
     let mut text = format!(
-        "{} items and {} tokens in {:.1} s ({:.0} tokens/s; bare prefill {:.0})",
-        work.n_items, work.n_tokens, work.seconds, work.tokens_per_s, work.raw_prefill_tokens_per_s
+        "{} items and {} tokens in {:.1} s ({:.0} tokens/s; bare prefill {:.0}, of which this is {:.2})",
+        work.n_items,
+        work.n_tokens,
+        work.seconds,
+        work.tokens_per_s,
+        work.raw_prefill_tokens_per_s,
+        work.share_of_floor()
     );
     if work.base_cached {
         text.push_str("; base from the cache");
