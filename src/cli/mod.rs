@@ -26,6 +26,8 @@ mod report;
 mod resolve;
 mod run;
 mod sweep;
+mod tune;
+mod tuned;
 mod versions;
 
 use std::path::PathBuf;
@@ -89,6 +91,8 @@ enum Command {
     Remove(remove::Args),
     /// Store a model in another type: fewer bits, less memory
     Quantize(quantize::Args),
+    /// Find the layout and settings that are fastest here and as good as the model's file
+    Tune(tune::Args),
     /// Measure what adapters make the base forget, and judge it by a budget
     Check(check::Args),
     /// Find the scale at which an adapter gains most inside the budget
@@ -139,6 +143,7 @@ fn run(cli: Cli) -> unforget::Result<ExitCode> {
         Command::Adapter(args) => adapter::run(args, &context),
         Command::Remove(args) => remove::run(&args, &context),
         Command::Quantize(args) => quantize::run(args, &context),
+        Command::Tune(args) => tune::run(&args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Sweep(args) => sweep::run(args, &context),
         Command::Versions(args) => versions::run(&args, &context),

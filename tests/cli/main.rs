@@ -13,3 +13,4 @@ mod output;
 mod prompts;
 mod rewriting;
 mod scratch;
+mod tuned;
