@@ -9,6 +9,7 @@
 
 mod adapter;
 mod bench;
+mod chat_tokens;
 pub mod divergence;
 mod embedder;
 mod generation;
@@ -18,6 +19,7 @@ mod model;
 mod outcome;
 mod pool;
 mod profile;
+mod reranker;
 mod sampling;
 mod scorer;
 mod session;
@@ -40,6 +42,7 @@ pub use model::{Model, ModelOptions, is_encoder};
 pub use outcome::{FinishReason, Outcome, Timings, Usage};
 pub use pool::{PoolLimits, SessionPool};
 pub use profile::LayerProfile;
+pub use reranker::Reranker;
 pub use sampling::SamplingParams;
 pub use scorer::{GreedyAnswer, RowAt, ScoreItem, Scorer, ScorerOptions};
 pub use session::{Prefill, Session, SessionOptions};

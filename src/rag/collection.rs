@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::embed::EmbedderId;
 use super::index::Index;
 use super::lock::WriterLock;
+use super::rerank::Rerank;
 use super::rows::{ChunkRow, DocumentSummary, Version};
 use super::store::Store;
 use crate::{Error, Result};
@@ -23,6 +24,7 @@ pub struct Collection {
     embedder: EmbedderId,
     store: Store,
     index: Index,
+    reranker: Option<Box<dyn Rerank>>,
 }
 
 impl Collection {
@@ -63,7 +65,13 @@ impl Collection {
             index: Index::new(dir, key, embedder.dimension),
             embedder,
             store,
+            reranker: None,
         })
+    }
+
+    /// Has the best hits of each search read again by `reranker`, and put into its order.
+    pub fn rerank_with(&mut self, reranker: Box<dyn Rerank>) {
+        self.reranker = Some(reranker);
     }
 
     /// Its name: that of its folder.
@@ -210,6 +218,10 @@ impl Collection {
         );
         self.embedder = embedder;
         Ok(())
+    }
+
+    pub(super) fn reranker(&mut self) -> Option<&mut (dyn Rerank + 'static)> {
+        self.reranker.as_deref_mut()
     }
 
     pub(super) fn store(&self) -> &Store {

@@ -365,17 +365,6 @@ impl Store {
         }
     }
 
-    /// Ids of the `limit` chunks that match the FTS5 `query` best, best first, ties by id.
-    pub fn matching(&self, query: &str, limit: usize) -> Result<Vec<i64>> {
-        self.read(|conn| {
-            conn.prepare_cached(
-                "SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rank, rowid LIMIT ?2",
-            )?
-            .query_map(params![query, limit], |row| row.get(0))?
-            .collect()
-        })
-    }
-
     /// An error that says this database is damaged.
     pub fn damaged(&self, what: &str) -> Error {
         Error::Damaged {
@@ -452,16 +441,34 @@ mod tests {
         store
             .replace(&document("/a", &["apples", "pears"]))
             .expect("inserts");
-        assert_eq!(store.matching("\"apple\"", 9).expect("matches").len(), 1);
+        assert_eq!(
+            crate::rag::keywords::matching(&store, "apple", 9)
+                .expect("matches")
+                .len(),
+            1
+        );
         store
             .replace(&document("/a", &["plums"]))
             .expect("replaces");
-        assert!(store.matching("\"apple\"", 9).expect("matches").is_empty());
-        assert_eq!(store.matching("\"plum\"", 9).expect("matches").len(), 1);
+        assert!(
+            crate::rag::keywords::matching(&store, "apple", 9)
+                .expect("matches")
+                .is_empty()
+        );
+        assert_eq!(
+            crate::rag::keywords::matching(&store, "plum", 9)
+                .expect("matches")
+                .len(),
+            1
+        );
         let id = store.known("/a").expect("reads").expect("is there").id;
         assert!(store.remove(id).expect("removes"));
         assert!(!store.remove(id).expect("finds nothing"));
-        assert!(store.matching("\"plum\"", 9).expect("matches").is_empty());
+        assert!(
+            crate::rag::keywords::matching(&store, "plum", 9)
+                .expect("matches")
+                .is_empty()
+        );
         assert!(store.vector_ids().expect("reads").is_empty());
     }
 

@@ -12,7 +12,10 @@ const CITY: &str = "Warsaw lies on the Vistula. The mayor of Warsaw is called Pr
 
 fn passages() -> Vec<Passage> {
     let hits = [hit(7, 100, GAME), hit(8, 0, CITY)];
-    (1..).zip(hits).map(|(n, hit)| Passage { n, hit }).collect()
+    (1..)
+        .zip(hits)
+        .map(|(n, hit)| Passage::new(n, hit))
+        .collect()
 }
 
 #[test]

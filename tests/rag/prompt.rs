@@ -14,6 +14,7 @@ pub fn hit(document: i64, start: usize, text: &str) -> Hit {
         position: Default::default(),
         end: start + text.len(),
         score: 0.5,
+        rerank_score: None,
         heading: String::new(),
         text: text.into(),
     }
