@@ -35,14 +35,17 @@ pub(super) struct Neutral {
 /// Control tokens of the chat templates in use: ChatML and its kin, Llama, Mistral, Gemma, DeepSeek.
 static TOKENS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     regex(
-        r"(?i)<[|｜]([^<>\n]{1,40}?)[|｜]?>|</?(s|bos|eos|pad|unk|mask|think|tool_call|tool_response|start_of_turn|end_of_turn|system|user|assistant|passage[^<>\n]{0,20})>|<</?(sys)>>|\[/?(inst|system_prompt|available_tools|tool_calls|tool_results)\]",
+        r"(?i)<[|｜]([^<>\n]{1,40}?)[|｜]?>|</?(s|bos|eos|pad|unk|mask|think|tool_call|tool_response|start_of_turn|end_of_turn|system|user|assistant)>|<</?(sys)>>|\[/?(inst|system_prompt|available_tools|tool_calls|tool_results)\]",
     )
 });
+
+/// This program's own fence, closed or not.
+static FENCES: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"(?i)<(\s*/?\s*passage)"));
 
 /// A role at the beginning of a line, as in a transcript: `### Assistant:`.
 static ROLES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     regex(
-        r"(?im)^([ \t>*#]*)(system|user|assistant|human|ai|instructions?|response|question|answer|passage(?:[ \t]+\d{1,3})?)([ \t]*\**[ \t]*):",
+        r"(?im)^([ \t>*#\x{200b}-\x{200f}\x{feff}]*)(system|user|assistant|human|ai|instructions?|response|question|answer|passage(?:[ \t]+\d{1,3})?)([ \t]*\**[ \t]*):",
     )
 });
 
@@ -79,6 +82,9 @@ pub(super) fn neutralise(text: &str) -> Neutral {
     let text = replace(&TOKENS, &text, &mut changes, |found| {
         let name = (1..found.len()).find_map(|group| found.get(group));
         format!("({})", name.map_or("token", |name| name.as_str().trim()))
+    });
+    let text = replace(&FENCES, &text, &mut changes, |found| {
+        format!("({}", found.get(1).map_or("", |name| name.as_str()))
     });
     let text = replace(&ROLES, &text, &mut changes, |found| {
         let part = |group| found.get(group).map_or("", |part| part.as_str());
@@ -155,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_pattern_is_one() {
-        for pattern in [&TOKENS, &ROLES, &MARKS, &ORDERS] {
+        for pattern in [&TOKENS, &FENCES, &ROLES, &MARKS, &ORDERS] {
             assert!(pattern.is_some());
         }
     }
