@@ -25,16 +25,17 @@
 //!
 //! The way in: [`Collection::add`] walks `files`, cuts each text into `chunk`s of whole sentences with the byte
 //! range they have in the file, has them embedded, and commits one document a transaction into SQLite (`schema`,
-//! `store`). The way out: [`Collection::search`] asks the vectors (`index`, over `vectors` and `graph`) and the words
+//! `store`). The way out: [`Collection::search`] asks the vectors (`index`, over `vectors` and the file of `ann`) and the words
 //! (`keywords`), fuses both rankings, and returns [`Hit`]s; [`build_prompt`] packs them into a token budget, and
 //! [`cite`] ties each sentence of the answer to the bytes that support it.
 //!
-//! **SQLite is the truth.** The graph file beside the database is a cache: it can be deleted or damaged at any time
+//! **SQLite is the truth.** The index file beside the database is a cache: it can be deleted or damaged at any time
 //! and costs a rebuild, never an answer.
 //!
 //! What this module leaves to others: computing embeddings (the [`Embed`] trait; `engine` implements it), generating
 //! text, and where collections live on disk (`registry`).
 
+mod ann;
 mod ask;
 mod beir;
 mod chunk;
@@ -45,10 +46,11 @@ mod docx;
 mod embed;
 mod encoding;
 mod engine_embedder;
+mod epoch;
 mod eval;
 mod files;
-mod graph;
-mod graph_file;
+mod filter;
+mod freeze;
 mod heading;
 mod html;
 mod index;
@@ -64,6 +66,7 @@ mod ranking;
 mod redact;
 mod reembed;
 mod relevance;
+mod repair;
 mod rows;
 mod schema;
 mod search;
@@ -75,6 +78,7 @@ mod vectors;
 mod verify;
 mod words;
 
+pub use ann::VectorIndex;
 pub use ask::{AskOptions, GroundedAnswer, ask};
 pub use chunk::{CHUNK_TOKENS, Chunk, Chunking, OVERLAP_TOKENS, chunk};
 pub use citation::{Citation, Cited, SUPPORT_THRESHOLD, cite};
@@ -83,9 +87,9 @@ pub use embed::{Embed, EmbedderId};
 pub use engine_embedder::EngineEmbedder;
 pub use eval::{EvalReport, evaluate};
 pub use files::{MAX_FILE_BYTES, Skipped, TextFormat};
-pub use graph_file::GRAPH_FILE;
-pub use index::FLAT_LIMIT;
-pub use ingest::{IngestOptions, IngestReport, Progress};
+pub use filter::{Date, Filter};
+pub use index::{FLAT_LIMIT, INDEX_FILE};
+pub use ingest::{IngestOptions, IngestReport, Progress, Stage};
 pub use position::{Position, Span};
 pub use prompt::{Passage, RagPrompt, build_prompt};
 pub use ranking::RankingScores;

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::collection::Collection;
 use super::embed::{Embed, embed_checked, fitting};
+use super::filter::Filter;
 use super::index::{Index, Patience};
 use super::keywords;
 use super::position::Position;
@@ -66,7 +67,7 @@ impl std::str::FromStr for SearchMode {
 }
 
 /// How to search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchOptions {
     /// Hits to return at most.
     pub limit: usize,
@@ -75,6 +76,8 @@ pub struct SearchOptions {
     /// Breadth of a walk through the graph, `ef_search` of HNSW. Without effect on small collections, where the search
     /// is exact.
     pub ef_search: usize,
+    /// Which documents to search in.
+    pub filter: Filter,
 }
 
 impl Default for SearchOptions {
@@ -83,6 +86,7 @@ impl Default for SearchOptions {
             limit: 5,
             mode: SearchMode::default(),
             ef_search: CANDIDATES,
+            filter: Filter::default(),
         }
     }
 }
@@ -161,7 +165,7 @@ impl Collection {
 
         let (store, index) = self.parts();
         store.snapshot(|store| index.refresh(store))?;
-        index.settle(Patience::GoOn);
+        index.settle(Patience::GoOn, &mut |_, _| true)?;
         let hits = store.snapshot(|store| {
             index.refresh(store)?;
             let ranked = rank(store, index, query, &vector, options)?;
@@ -183,23 +187,26 @@ impl Collection {
 /// Chunk ids, best first.
 fn rank(
     store: &Store,
-    index: &Index,
+    index: &mut Index,
     query: &str,
     vector: &[f32],
     options: &SearchOptions,
 ) -> Result<Vec<i64>> {
     let limit = options.limit.min(MAX_HITS);
-    let nearest = |depth: usize| index.nearest(vector, depth, options.ef_search);
+    let allowed = options.filter.resolve(store)?;
+    let allowed = allowed.as_ref();
+    let mut nearest =
+        |depth: usize| index.nearest(store, vector, depth, options.ef_search, allowed);
     let matching = |depth: usize| match keywords::query(query) {
-        Some(keywords) => store.matching(&keywords, depth),
+        Some(keywords) => store.matching(&keywords, depth, allowed),
         None => Ok(Vec::new()),
     };
     let mut ranked = match options.mode {
-        SearchMode::Dense => nearest(limit),
+        SearchMode::Dense => nearest(limit)?,
         SearchMode::Keyword => matching(limit)?,
         SearchMode::Hybrid => {
             let depth = limit.max(CANDIDATES);
-            fuse(&[nearest(depth), matching(depth)?])
+            fuse(&[nearest(depth)?, matching(depth)?])
         }
     };
     ranked.truncate(limit);

@@ -5,6 +5,7 @@
 mod bad_files;
 mod citation;
 mod durability;
+mod filter;
 mod formats;
 mod index;
 mod ingest;
@@ -14,6 +15,7 @@ mod prompt;
 mod quality;
 mod redact;
 mod reembed;
+mod repair;
 mod resume;
 mod sync;
 mod toy;
