@@ -7,6 +7,7 @@ use super::answer_score::AnswerScores;
 use super::ask::{AskOptions, Status, ask};
 use super::beir::BeirQuery;
 use super::benchmark::{Benchmark, Steps, percentile, step};
+use super::citation::Claim;
 use super::embed::Embed;
 use crate::Result;
 use crate::engine::Session;
@@ -26,6 +27,8 @@ pub struct AnsweredQuestion {
     pub status: Status,
     /// Whether every claim of it is supported by a passage.
     pub grounded: bool,
+    /// Its sentences, each with how well it is supported.
+    pub claims: Vec<Claim>,
     /// How near it is to what is expected.
     #[serde(flatten)]
     pub scores: AnswerScores,
@@ -100,6 +103,7 @@ impl Benchmark {
                 text: answer.outcome.text,
                 status: answer.status,
                 grounded: answer.grounded,
+                claims: answer.claims,
                 ms: begun.elapsed().as_secs_f64() * 1000.0,
             });
         }

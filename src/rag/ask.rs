@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::citation::{Citation, Claim, cite_by_meaning};
+use super::citation::{Citation, Claim, cite, cite_by_meaning};
 use super::collection::Collection;
-use super::duplicates::split_duplicates;
+use super::duplicates::without_duplicates;
 use super::embed::Embed;
 use super::neighbours::join_neighbours;
 use super::policy::{Policy, PolicyReport, Ruling};
@@ -22,9 +22,6 @@ const ANSWER_SHARE: usize = 4;
 
 /// Hits that are read for each passage of the prompt: the others are near-duplicates and neighbours of better ones.
 const HITS_A_PASSAGE: usize = 4;
-
-/// Hits that are read where a policy may withhold some: what it allows can stand far down.
-const HITS_UNDER_POLICY: usize = 1000;
 
 /// How to answer from documents.
 #[derive(Debug, Clone)]
@@ -128,16 +125,18 @@ pub fn ask(
         );
         return Ok(ruled(answer, ruling.map(Ruling::into_report)));
     };
+    let disclaimers = match &mut ruling {
+        Some(ruling) => ruling.disclaimers(question, embedder)?,
+        None => Vec::new(),
+    };
     let prompt = prompt(question, &hits, session, options)?;
     let mut answer = generate(prompt, embedder, session, options)?;
     answer.outcome.timings.total_ms += found.timings.total_ms;
     answer.outcome.timings.ttft_ms += found.timings.total_ms;
     answer.search = found.timings;
-    if let Some(ruling) = &mut ruling {
-        for text in ruling.disclaimers(question, embedder)? {
-            answer.outcome.text.push_str("\n\n");
-            answer.outcome.text.push_str(&text);
-        }
+    for text in disclaimers {
+        answer.outcome.text.push_str("\n\n");
+        answer.outcome.text.push_str(&text);
     }
     Ok(ruled(answer, ruling.map(Ruling::into_report)))
 }
@@ -156,34 +155,30 @@ fn find(
     options: &AskOptions,
 ) -> Result<Found> {
     let wanted = options.passages.max(1);
-    let withholds = ruling.as_ref().is_some_and(|ruling| ruling.withholds());
-    let search = SearchOptions {
-        limit: if withholds {
-            HITS_UNDER_POLICY
-        } else {
-            wanted.saturating_mul(HITS_A_PASSAGE)
-        },
+    let mut search = SearchOptions {
+        limit: wanted.saturating_mul(HITS_A_PASSAGE),
         ..SearchOptions::default()
     };
-    let SearchResult { mut hits, timings } = collection.search(question, embedder, &search)?;
-    if let Some(ruling) = ruling {
-        hits = ruling.screen(hits, collection, options.threshold, now())?;
+    let SearchResult {
+        mut hits,
+        mut timings,
+    } = collection.search(question, embedder, &search)?;
+    if let Some(ruling) = ruling.filter(|ruling| ruling.withholds()) {
+        let judged = ruling.judge(collection, now())?;
+        let n_found = hits.len();
+        hits = ruling.screen(hits, &judged, options.threshold);
+        // What is allowed may stand far down: it is looked for among itself. An empty filter would allow everything.
+        if hits.len() < n_found && !judged.allowed.is_empty() {
+            search.filter.documents = judged.allowed;
+            let again = collection.search(question, embedder, &search)?;
+            timings.add(&again.timings);
+            hits = again.hits;
+        }
     }
-    if !relevant(&hits, options.threshold) {
-        return Ok(Found {
-            hits: None,
-            timings,
-        });
-    }
-    hits.truncate(wanted.saturating_mul(HITS_A_PASSAGE));
-    let (distinct, _repeated) = split_duplicates(hits);
-    // Joined before they are counted, so that two halves of a section are one passage; after the cut, so that a long
-    // section does not draw in all of its chunks.
-    let best = distinct.into_iter().take(wanted).collect();
-    Ok(Found {
-        hits: Some(join_neighbours(best)),
-        timings,
-    })
+    let best: Vec<Hit> = without_duplicates(hits).into_iter().take(wanted).collect();
+    // Joined after the cut, so that a long section does not draw in all of its chunks.
+    let hits = relevant(&best, options.threshold).then(|| join_neighbours(best));
+    Ok(Found { hits, timings })
 }
 
 fn prompt(
@@ -219,7 +214,12 @@ fn generate(
     let mut outcome = session
         .generate(&tokens, &options.generate)?
         .run(|_| true)?;
-    let cited = cite_by_meaning(&outcome.text, &prompt.passages, embedder)?;
+    let cited = if outcome.finish_reason == FinishReason::Cancelled {
+        // Whoever stopped the answer has stopped the embedder too.
+        cite(&outcome.text, &prompt.passages)
+    } else {
+        cite_by_meaning(&outcome.text, &prompt.passages, embedder)?
+    };
     outcome.text = cited.text;
     Ok(GroundedAnswer {
         outcome,

@@ -15,19 +15,16 @@ const SHINGLE: usize = 4;
 /// keeps about 0.65 of them; an overlap between neighbours, a fifth of a chunk, has 0.2.
 const CONTAINED: f64 = 0.6;
 
-/// The hits of `hits`, best first, that do not repeat a better one, and those that do.
-pub(super) fn split_duplicates(hits: Vec<Hit>) -> (Vec<Hit>, Vec<Hit>) {
+/// The hits of `hits`, best first, that do not repeat a better one.
+pub(super) fn without_duplicates(hits: Vec<Hit>) -> Vec<Hit> {
     let mut kept: Vec<(Hit, HashSet<u64>)> = Vec::new();
-    let mut repeated = Vec::new();
     for hit in hits {
         let shingles = shingles(&hit.text);
-        if kept.iter().any(|(_, better)| repeats(&shingles, better)) {
-            repeated.push(hit);
-        } else {
+        if !kept.iter().any(|(_, better)| repeats(&shingles, better)) {
             kept.push((hit, shingles));
         }
     }
-    (kept.into_iter().map(|(hit, _)| hit).collect(), repeated)
+    kept.into_iter().map(|(hit, _)| hit).collect()
 }
 
 fn repeats(a: &HashSet<u64>, b: &HashSet<u64>) -> bool {

@@ -11,7 +11,7 @@ use super::search::{Hit, SearchMode, SearchOptions};
 use crate::Result;
 
 /// Passages that are read for each query: a document may have several, and ten different documents are wanted.
-const PASSAGES: usize = 50;
+pub(super) const PASSAGES: usize = 50;
 
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]

@@ -2,34 +2,13 @@
 //!
 //! Nothing a user types is syntax: each word is quoted, and any of them may match. Ranking is BM25, in SQLite.
 
-use rusqlite::params;
-
-use super::store::Store;
 use super::words;
-use crate::Result;
 
 /// Words of a question that are asked for. BM25 looks at each posting of each; a pasted page must not stall a search.
 const MAX_KEYWORDS: usize = 64;
 
-/// The `limit` best matching chunks for `question` with their BM25 scores, best first, ties by id.
-pub(super) fn matching(store: &Store, question: &str, limit: usize) -> Result<Vec<(i64, f64)>> {
-    let Some(query) = query(question) else {
-        return Ok(Vec::new());
-    };
-    store.read(|conn| {
-        conn.prepare_cached(
-            "SELECT rowid, rank FROM words WHERE words MATCH ?1 ORDER BY rank, rowid LIMIT ?2",
-        )?
-        // SQLite's rank is the negative of BM25, so that the best come first.
-        .query_map(params![query, limit], |row| {
-            Ok((row.get(0)?, -row.get::<_, f64>(1)?))
-        })?
-        .collect()
-    })
-}
-
 /// The FTS5 query for `question`; none when it has no words.
-fn query(question: &str) -> Option<String> {
+pub(super) fn query(question: &str) -> Option<String> {
     let lower: Vec<String> = words::spans(question)
         .filter_map(|span| question.get(span))
         .map(str::to_lowercase)

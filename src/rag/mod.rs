@@ -25,18 +25,19 @@
 //!
 //! The way in: [`Collection::add`] walks `files`, cuts each text into `chunk`s of whole sentences with the byte
 //! range they have in the file, has them embedded, and commits one document a transaction into SQLite (`schema`,
-//! `store`). The way out: [`Collection::search`] asks the vectors (`index`, over `vectors` and `graph`) and the words
+//! `store`). The way out: [`Collection::search`] asks the vectors (`index`, over `vectors` and the file of `ann`) and the words
 //! (`keywords`), makes one ranking of both (`fusion`), has a cross-encoder read the best again if there is one (`rerank`),
 //! and returns [`Hit`]s; [`build_prompt`] makes them harmless (`neutral`) and packs them into a token budget, and
 //! [`cite`] ties each sentence of the answer to the bytes that support it. [`ask`] does all of it, under the [`Policy`]
 //! of the collection.
 //!
-//! **SQLite is the truth.** The graph file beside the database is a cache: it can be deleted or damaged at any time
+//! **SQLite is the truth.** The index file beside the database is a cache: it can be deleted or damaged at any time
 //! and costs a rebuild, never an answer.
 //!
 //! What this module leaves to others: computing embeddings (the [`Embed`] trait; `engine` implements it), generating
 //! text, and where collections live on disk (`registry`).
 
+mod ann;
 mod answer_eval;
 mod answer_score;
 mod ask;
@@ -51,11 +52,14 @@ mod duplicates;
 mod embed;
 mod encoding;
 mod engine_embedder;
+mod epoch;
 mod eval;
 mod files;
+mod filter;
+mod focus;
+mod freeze;
 mod fusion;
-mod graph;
-mod graph_file;
+mod graph_eval;
 mod heading;
 mod html;
 mod index;
@@ -75,6 +79,7 @@ mod ranking;
 mod redact;
 mod reembed;
 mod relevance;
+mod repair;
 mod rerank;
 mod rows;
 mod schema;
@@ -88,6 +93,7 @@ mod vectors;
 mod verify;
 mod words;
 
+pub use ann::VectorIndex;
 pub use answer_eval::{AnswerReport, AnsweredQuestion};
 pub use answer_score::AnswerScores;
 pub use ask::{AskOptions, GroundedAnswer, Status, ask};
@@ -99,9 +105,10 @@ pub use embed::{Embed, EmbedderId};
 pub use engine_embedder::EngineEmbedder;
 pub use eval::EvalReport;
 pub use files::{MAX_FILE_BYTES, Skipped, TextFormat};
-pub use graph_file::GRAPH_FILE;
-pub use index::FLAT_LIMIT;
-pub use ingest::{IngestOptions, IngestReport, Progress};
+pub use filter::{Date, Filter};
+pub use graph_eval::GraphReport;
+pub use index::{FLAT_LIMIT, INDEX_FILE};
+pub use ingest::{IngestOptions, IngestReport, Progress, Stage};
 pub use policy::{Action, Decision, POLICY_FILE, Policy, PolicyReport};
 pub use position::{Position, Span};
 pub use prompt::{Passage, RagPrompt, build_prompt};

@@ -1,14 +1,19 @@
 //! The prompt for an answer from passages, within a budget of tokens.
 //!
-//! Layout: what to do in `system`, then in `user` the passages, each fenced and numbered, then the question. Which
+//! Layout: what to do in `system`, then in `user` the passages, each fenced and numbered, the sentences of them that are
+//! nearest to the question (`focus`), and the question. Which
 //! passages there are is decided by rank; they are laid out in the order of the documents, which does not depend on the
 //! question: as long as the same passages are found, the next question keeps everything before it computed. What a
 //! passage says is quoted material, made harmless by `neutral`. Turning both messages into a chat template is `engine`'s.
 
+use super::focus::nearest_sentences;
 use super::neutral::{neutral_title, neutralise};
 use super::relevance::NOTHING_FOUND;
 use super::search::Hit;
 use super::sentence::sentences;
+
+/// What is asked of the model, last.
+const TASK: &str = "Answer with the sentence that answers the question.";
 
 /// A passage of the prompt under its number.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -37,6 +42,11 @@ impl Passage {
             neutralised: neutral.changes,
             quoted: neutral.text,
         }
+    }
+
+    /// The text as the prompt quotes it.
+    pub(super) fn quoted(&self) -> &str {
+        &self.quoted
     }
 }
 
@@ -117,8 +127,18 @@ fn layout(question: &str, passages: &[Passage]) -> String {
             passage.quoted
         ));
     }
+    let nearest = nearest_sentences(question, passages);
+    if !nearest.is_empty() {
+        text.push_str("Sentences of the passages that are nearest to the question:\n");
+        for sentence in nearest {
+            text.push_str(&format!("- \"{sentence}\"\n"));
+        }
+        text.push('\n');
+    }
     text.push_str("Question: ");
     text.push_str(question.trim());
+    text.push('\n');
+    text.push_str(TASK);
     text
 }
 

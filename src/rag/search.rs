@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::collection::Collection;
 use super::embed::{Embed, embed_checked, fitting};
+use super::filter::Filter;
 use super::fusion::fuse;
 use super::index::{Index, Patience};
 use super::keywords;
@@ -61,7 +62,7 @@ impl std::str::FromStr for SearchMode {
 }
 
 /// How to search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchOptions {
     /// Hits to return at most.
     pub limit: usize,
@@ -70,6 +71,8 @@ pub struct SearchOptions {
     /// Breadth of a walk through the graph, `ef_search` of HNSW. Without effect on small collections, where the search
     /// is exact.
     pub ef_search: usize,
+    /// Which documents to search in.
+    pub filter: Filter,
 }
 
 impl Default for SearchOptions {
@@ -78,6 +81,7 @@ impl Default for SearchOptions {
             limit: 5,
             mode: SearchMode::default(),
             ef_search: CANDIDATES,
+            filter: Filter::default(),
         }
     }
 }
@@ -122,6 +126,16 @@ pub struct SearchTimings {
     pub total_ms: f64,
 }
 
+impl SearchTimings {
+    /// Adds the times of another search for the same question.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.embed_ms += other.embed_ms;
+        self.search_ms += other.search_ms;
+        self.rerank_ms += other.rerank_ms;
+        self.total_ms += other.total_ms;
+    }
+}
+
 /// What a search found.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct SearchResult {
@@ -163,7 +177,7 @@ impl Collection {
         let limit = options.limit.max(reranked).min(MAX_HITS);
         let (store, index) = self.parts();
         store.snapshot(|store| index.refresh(store))?;
-        index.settle(Patience::GoOn);
+        index.settle(Patience::GoOn, &mut |_, _| true)?;
         let hits = store.snapshot(|store| {
             index.refresh(store)?;
             let ranked = rank(store, index, query, &vector, limit, options)?;
@@ -204,21 +218,27 @@ impl Collection {
 /// Ids of `limit` chunks, best first.
 fn rank(
     store: &Store,
-    index: &Index,
+    index: &mut Index,
     query: &str,
     vector: &[f32],
     limit: usize,
     options: &SearchOptions,
 ) -> Result<Vec<i64>> {
-    let nearest = |depth: usize| index.nearest(vector, depth, options.ef_search);
-    let matching = |depth: usize| keywords::matching(store, query, depth);
+    let allowed = options.filter.resolve(store)?;
+    let allowed = allowed.as_ref();
+    let mut nearest =
+        |depth: usize| index.nearest(store, vector, depth, options.ef_search, allowed);
+    let matching = |depth: usize| match keywords::query(query) {
+        Some(keywords) => store.matching(&keywords, depth, allowed),
+        None => Ok(Vec::new()),
+    };
     let mut ranked = match options.mode {
-        SearchMode::Dense => nearest(limit),
+        SearchMode::Dense => nearest(limit)?,
         SearchMode::Keyword => matching(limit)?.into_iter().map(|(id, _)| id).collect(),
         SearchMode::Hybrid => {
             let depth = limit.max(CANDIDATES);
-            let cosine = |id| index.score(id, vector);
-            fuse(&nearest(depth), &matching(depth)?, cosine)
+            let (nearest, matching) = (nearest(depth)?, matching(depth)?);
+            fuse(&nearest, &matching, |id| index.score(id, vector))
         }
     };
     ranked.truncate(limit);

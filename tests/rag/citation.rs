@@ -142,7 +142,8 @@ fn no_answer_is_not_grounded() {
 #[test]
 fn each_claim_is_scored() {
     let answer = "Von Miller was named the Super Bowl MVP. Elephants live in Africa. Yes.";
-    let cited = cite_by_meaning(answer, &passages(), &mut Toy::new()).expect("embeds");
+    let cited =
+        cite_by_meaning(answer, &passages(), &mut Toy::named("wide", 1024)).expect("embeds");
     let [right, wrong] = &cited.claims[..] else {
         panic!("two sentences say something: {cited:?}");
     };
@@ -171,7 +172,8 @@ fn meaning_does_not_overrule_a_wrong_number() {
         "Its first stock exchange was established in 1871.",
         "Denver linebacker Thomas Davis was named Super Bowl MVP, recording five solo tackles.",
     ] {
-        let cited = cite_by_meaning(answer, &passages(), &mut Toy::new()).expect("embeds");
+        let cited =
+            cite_by_meaning(answer, &passages(), &mut Toy::named("wide", 1024)).expect("embeds");
         assert!(cited.claims[0].support.embedding > Some(0.75), "{cited:?}");
         assert!(!cited.grounded, "{cited:?}");
     }

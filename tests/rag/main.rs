@@ -5,6 +5,7 @@
 mod bad_files;
 mod citation;
 mod durability;
+mod filter;
 mod formats;
 mod hostile;
 mod index;
@@ -15,6 +16,7 @@ mod prompt;
 mod quality;
 mod redact;
 mod reembed;
+mod repair;
 mod rerank;
 mod resume;
 mod sync;

@@ -34,7 +34,7 @@ proptest! {
         let prompt = build_prompt("What is it?", &hits, budget, &count);
         let total = count(&prompt.system) + count(&prompt.user);
         prop_assert!(prompt.passages.is_empty() || total <= budget, "{total} > {budget}");
-        prop_assert!(prompt.user.ends_with("Question: What is it?"));
+        prop_assert!(prompt.user.contains("\n\nQuestion: What is it?\n") || prompt.user.starts_with("Question: What is it?\n"));
         let mut cut = 0;
         for (nth, (passage, hit)) in prompt.passages.iter().zip(&hits).enumerate() {
             prop_assert_eq!(passage.n, nth + 1);
@@ -59,7 +59,7 @@ fn a_section_names_its_passage() {
     let prompt = build_prompt(" Who won? ", &[found], 500, &count);
     assert_eq!(
         prompt.user,
-        "<passage 1> Sport > Super Bowl 50\nDenver won.\n</passage 1>\n\nQuestion: Who won?"
+        "<passage 1> Sport > Super Bowl 50\nDenver won.\n</passage 1>\n\nQuestion: Who won?\nAnswer with the sentence that answers the question."
     );
     assert!(prompt.system.contains(unforget::rag::NOTHING_FOUND));
 }
@@ -90,4 +90,24 @@ fn the_same_passages_are_the_same_prefix_whatever_is_asked() {
         .map(|passage| (passage.hit.document, passage.hit.start))
         .collect();
     assert_eq!(order, [(1, 0), (1, 40), (3, 0)]);
+}
+
+#[test]
+fn the_sentence_that_is_asked_for_is_said_again() {
+    let text = "Warsaw lies on the Vistula. Its first stock exchange was established in 1817. It is large. It rains.";
+    let prompt = build_prompt(
+        "When was the stock exchange established?",
+        &[hit(1, 0, text)],
+        500,
+        &count,
+    );
+    let (_, again) = prompt.user.split_once("</passage 1>").expect("a fence");
+    let first = again
+        .lines()
+        .find(|line| line.starts_with("- "))
+        .expect("a sentence");
+    assert_eq!(
+        first,
+        "- \"Its first stock exchange was established in 1817.\""
+    );
 }

@@ -7,7 +7,10 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use unforget::Result;
 use unforget::engine::Session;
-use unforget::rag::{AnswerReport, AskOptions, Benchmark, EngineEmbedder, EvalReport, SearchMode};
+use unforget::rag::{
+    AnswerReport, AskOptions, Benchmark, EngineEmbedder, EvalReport, GraphReport, RankingScores,
+    SearchMode,
+};
 use unforget::registry::Registry;
 
 use crate::cli::options::{GenerateArgs, ModelArgs, SessionArgs};
@@ -37,6 +40,10 @@ pub struct Args {
     #[arg(long, env = "UNFORGET_RERANK", value_name = "NAME|FILE")]
     rerank: Option<String>,
 
+    /// Compare scanning all vectors with walking through a graph of them, too, however few they are
+    #[arg(long)]
+    graph: bool,
+
     /// Ask the model each question too, and judge what it answers
     #[arg(long)]
     answers: bool,
@@ -63,6 +70,8 @@ struct Report {
     #[serde(flatten)]
     first: Option<EvalReport>,
     modes: Vec<EvalReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    graph: Option<GraphReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     answers: Option<AnswerReport>,
 }
@@ -120,6 +129,11 @@ fn measure(
         bar.set_message(mode.to_string());
         modes.push(benchmark.retrieval(mode, embedder, &mut show)?);
     }
+    let mut graph = None;
+    if args.graph {
+        bar.set_message("graph");
+        graph = Some(benchmark.graph(scratch, embedder, &mut show)?);
+    }
     let mut answers = None;
     if args.answers {
         bar.set_message("asking");
@@ -138,6 +152,7 @@ fn measure(
     Ok(Report {
         first: modes.first().cloned(),
         modes,
+        graph,
         answers,
     })
 }
@@ -157,6 +172,23 @@ fn print(out: &mut dyn std::io::Write, report: &Report) -> std::io::Result<()> {
         &header,
         &report.modes.iter().map(row).collect::<Vec<_>>(),
     )?;
+    if let Some(graph) = &report.graph {
+        let row = |name: &str, scores: &RankingScores| {
+            let figures = [scores.recall_at_10, scores.mrr_at_10, scores.ndcg_at_10];
+            let figures = figures.map(|figure| format!("{figure:.4}"));
+            [vec![name.to_owned()], figures.to_vec()].concat()
+        };
+        writeln!(out)?;
+        let rows = [
+            row("all scanned", &graph.exact),
+            row("graph walked", &graph.walk),
+        ];
+        output::table(
+            out,
+            &["vectors alone", "recall@10", "MRR@10", "nDCG@10"],
+            &rows,
+        )?;
+    }
     let Some(answers) = &report.answers else {
         return Ok(());
     };

@@ -45,7 +45,7 @@ enum Command {
     Search(search::Args),
     /// Take a document out; its file stays
     Remove(list::DocumentArgs),
-    /// Check database, vectors and byte ranges, and name what has changed on disk
+    /// Check database, vectors, index and byte ranges, repair what can be, and name what has changed on disk
     Verify(CollectionArgs),
     /// Build the index anew from the stored documents; with another embedder installed, embed their text anew
     Rebuild(maintain::RebuildArgs),

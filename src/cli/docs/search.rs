@@ -1,7 +1,7 @@
 //! `unforget docs search`: passages for a query.
 
 use unforget::Result;
-use unforget::rag::{SearchMode, SearchOptions};
+use unforget::rag::{Date, Filter, SearchMode, SearchOptions};
 use unforget::registry::Registry;
 
 use super::{CollectionArgs, place};
@@ -29,7 +29,42 @@ pub struct Args {
     rerank: Option<String>,
 
     #[command(flatten)]
+    filter: FilterArgs,
+
+    #[command(flatten)]
     session: SessionArgs,
+}
+
+/// Which documents to search in.
+#[derive(Debug, Default, clap::Args)]
+pub struct FilterArgs {
+    /// Only files whose path matches, such as '*.md' or 'notes/**'; of several, one has to
+    #[arg(long = "path", value_name = "GLOB")]
+    paths: Vec<String>,
+
+    /// Only this document, by its number; of several, one of them
+    #[arg(long = "document", value_name = "ID")]
+    documents: Vec<i64>,
+
+    /// Only what was added with this tag; of several, one of them
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+
+    /// Only files written since then, such as 2026-01-31
+    #[arg(long, value_name = "DATE")]
+    since: Option<Date>,
+}
+
+impl FilterArgs {
+    /// As the library takes it.
+    pub fn resolve(self) -> Filter {
+        Filter {
+            paths: self.paths,
+            documents: self.documents,
+            tags: self.tags,
+            since: self.since,
+        }
+    }
 }
 
 pub fn run(args: Args, context: &Context) -> Result<()> {
@@ -41,6 +76,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     let options = SearchOptions {
         limit: args.limit,
         mode: args.mode,
+        filter: args.filter.resolve(),
         ..SearchOptions::default()
     };
     let result = collection.search(&args.query, &mut embedder, &options)?;

@@ -29,12 +29,13 @@ mod sources;
 mod topics;
 mod versions;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use super::collection::Collection;
 use super::embed::Embed;
+use super::filter::Filed;
 use super::search::Hit;
 use crate::Result;
 use versions::Families;
@@ -81,6 +82,19 @@ pub struct PolicyReport {
     pub decisions: Vec<Decision>,
 }
 
+const SECONDS_A_DAY: i64 = 86_400;
+
+/// The rule that a document is withheld by, and the reason.
+type Objection = (&'static str, String);
+
+/// Which documents of a collection may be quoted.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// Their numbers.
+    pub allowed: Vec<i64>,
+    withheld: HashMap<i64, Objection>,
+}
+
 /// A policy at work on one question.
 #[derive(Debug)]
 pub(super) struct Ruling<'a> {
@@ -112,56 +126,58 @@ impl<'a> Ruling<'a> {
         !self.policy.sources.is_open() || self.policy.freshness.is_some()
     }
 
+    /// Judges all documents of a collection.
+    pub fn judge(&self, collection: &Collection, now: i64) -> Result<Judged> {
+        let filed = collection.store().filed()?;
+        let families = Families::of(&filed);
+        let (mut allowed, mut withheld) = (Vec::new(), HashMap::new());
+        for document in filed {
+            match self.objection(&document, &families, now) {
+                None => allowed.push(document.id),
+                Some(objection) => {
+                    withheld.insert(document.id, objection);
+                }
+            }
+        }
+        Ok(Judged { allowed, withheld })
+    }
+
     /// The hits that may be quoted. Each document that may not is a decision, if it is near enough to the question to have
     /// been quoted: has a hit with a cosine of at least `threshold`.
-    pub fn screen(
-        &mut self,
-        hits: Vec<Hit>,
-        collection: &Collection,
-        threshold: f32,
-        now: i64,
-    ) -> Result<Vec<Hit>> {
-        if !self.withholds() {
-            return Ok(hits);
-        }
-        let families = Families::read(collection.store())?;
+    pub fn screen(&mut self, hits: Vec<Hit>, judged: &Judged, threshold: f32) -> Vec<Hit> {
         let mut kept = Vec::with_capacity(hits.len());
         let mut decided = HashSet::new();
         for hit in hits {
-            match self.objection(&hit, &families, now) {
+            match judged.withheld.get(&hit.document) {
                 None => kept.push(hit),
                 Some((rule, reason)) => {
                     if hit.score >= threshold && decided.insert(hit.document) {
-                        self.decide(Action::Withheld, rule.to_owned(), reason, Some(&hit));
+                        let (rule, reason) = ((*rule).to_owned(), reason.clone());
+                        self.decide(Action::Withheld, rule, reason, Some(&hit));
                     }
                 }
             }
         }
-        Ok(kept)
+        kept
     }
 
-    /// Why the document of `hit` may not be quoted: the rule and the reason.
-    fn objection(
-        &self,
-        hit: &Hit,
-        families: &Families,
-        now: i64,
-    ) -> Option<(&'static str, String)> {
-        if let Some(objection) = self.policy.sources.objection(&hit.path) {
+    /// Why a document may not be quoted.
+    fn objection(&self, document: &Filed, families: &Families, now: i64) -> Option<Objection> {
+        if let Some(objection) = self.policy.sources.objection(&document.path) {
             return Some(objection);
         }
         let freshness = self.policy.freshness.as_ref()?;
+        let age = now.saturating_sub(document.at) / SECONDS_A_DAY;
         if let Some(days) = freshness.max_age_days
-            && let Some(age) = families.age_days(hit.document, now)
             && age > i64::from(days)
         {
             let reason = format!("it is {age} days old, more than {days}");
             return Some(("freshness.max_age_days", reason));
         }
-        let newer = freshness
-            .newest_version_wins
-            .then(|| families.newer_than(hit.document));
-        let newer = newer.flatten()?;
+        if !freshness.newest_version_wins {
+            return None;
+        }
+        let newer = families.newer_than(document.id)?;
         Some(("freshness.newest_version_wins", format!("{newer} is newer")))
     }
 

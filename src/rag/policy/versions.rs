@@ -1,4 +1,4 @@
-//! How old documents are, and which are versions of the same one.
+//! Which documents are versions of the same one.
 //!
 //! One file that changes has one row, and answers see its newest text anyway. Here it is about several files: they are
 //! versions of one document if they are in the same folder and their names differ only in a version (`rules-v1.md`,
@@ -12,10 +12,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::Result;
-use crate::rag::store::Store;
-
-const SECONDS_A_DAY: i64 = 86_400;
+use crate::rag::filter::Filed;
 
 /// A version or a date inside of a name, with what separates it.
 static MARKER: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -50,20 +47,10 @@ pub(super) struct Families {
 }
 
 impl Families {
-    pub fn read(store: &Store) -> Result<Self> {
-        const ROWS: &str = "SELECT id, path, coalesce(modified_at / 1000000000, added_at) FROM documents ORDER BY id";
-        let rows = store.read(|conn| {
-            let mut select = conn.prepare_cached(ROWS)?;
-            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-            rows.collect::<rusqlite::Result<Vec<(i64, String, i64)>>>()
-        })?;
-        Ok(Self::of(rows))
-    }
-
-    fn of(rows: Vec<(i64, String, i64)>) -> Self {
-        let documents: HashMap<i64, Document> = rows
-            .into_iter()
-            .map(|(id, path, time)| (id, document(&path, time)))
+    pub fn of(filed: &[Filed]) -> Self {
+        let documents: HashMap<i64, Document> = filed
+            .iter()
+            .map(|file| (file.id, document(&file.path, file.at)))
             .collect();
         let mut ids: Vec<i64> = documents.keys().copied().collect();
         ids.sort_unstable();
@@ -81,12 +68,6 @@ impl Families {
             }
         }
         Self { documents, newest }
-    }
-
-    /// Age of a document in whole days.
-    pub fn age_days(&self, document: i64, now: i64) -> Option<i64> {
-        let time = self.documents.get(&document)?.time;
-        Some(now.saturating_sub(time) / SECONDS_A_DAY)
     }
 
     /// Name of the newest version of a document, if it is another one.
@@ -181,10 +162,13 @@ mod tests {
     use super::*;
 
     fn families(files: &[(&str, i64)]) -> Families {
-        let rows = (1..)
-            .zip(files)
-            .map(|(id, (path, time))| (id, (*path).to_owned(), *time));
-        Families::of(rows.collect())
+        let filed = (1..).zip(files).map(|(id, (path, time))| Filed {
+            id,
+            path: (*path).to_owned(),
+            at: *time,
+            tags: Vec::new(),
+        });
+        Families::of(&filed.collect::<Vec<_>>())
     }
 
     #[test]
@@ -237,12 +221,5 @@ mod tests {
         for id in 1..=8 {
             assert_eq!(found.newer_than(id), None, "{id}");
         }
-    }
-
-    #[test]
-    fn age_is_in_whole_days() {
-        let found = families(&[("/d/a.md", 0)]);
-        assert_eq!(found.age_days(1, 3 * SECONDS_A_DAY - 1), Some(2));
-        assert_eq!(found.age_days(9, 0), None);
     }
 }
