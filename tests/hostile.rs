@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use unforget::Result;
 use unforget::engine::{ChatMessage, Model, Token};
-use unforget::rag::{Hit, build_prompt};
+use unforget::rag::{AnswerStyle, Hit, build_prompt};
 use unforget_quant::gguf::{Array, Gguf, Value};
 
 /// GGUF's types of tokens that are no text: control and user-defined ones.
@@ -44,7 +44,7 @@ fn ask(model: &Model, passage: &str) -> Result<Vec<Token>> {
         text: passage.to_owned(),
     };
     let count = |text: &str| model.count_tokens(text).expect("short");
-    let prompt = build_prompt("Who won?", &[hit], 2000, &count);
+    let prompt = build_prompt("Who won?", &[hit], AnswerStyle::default(), 2000, &count);
     assert_eq!(prompt.passages.len(), 1);
     model.tokenize_chat(&[
         ChatMessage::system(&prompt.system),

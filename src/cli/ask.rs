@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use unforget::Result;
 use unforget::engine::{Session, SessionOptions};
-use unforget::rag::{self, Action, AskOptions, GroundedAnswer, Policy};
+use unforget::rag::{self, Action, AnswerStyle, AskOptions, GroundedAnswer, Policy};
 use unforget::registry::Registry;
 
 use super::answer::{Report, summary};
@@ -36,6 +36,10 @@ pub struct Args {
     /// Most passages to answer from
     #[arg(long, env = "UNFORGET_TOP_PASSAGES", default_value_t = AskOptions::DEFAULT_PASSAGES, value_name = "N")]
     passages: usize,
+
+    /// How to answer: quote (with a sentence of the passages) or free (in the model's own words)
+    #[arg(long, env = "UNFORGET_STYLE", default_value_t, value_name = "STYLE")]
+    style: AnswerStyle,
 
     /// Cosine of the best passage to the question below which the documents do not answer it (-1 to 1)
     #[arg(
@@ -86,6 +90,7 @@ impl Args {
             question,
             docs,
             passages: AskOptions::DEFAULT_PASSAGES,
+            style: AnswerStyle::default(),
             threshold: rag::RELEVANCE_THRESHOLD,
             policy: None,
             rerank: None,
@@ -110,6 +115,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     resolve::add_reranker(&mut collection, args.rerank.as_deref(), &registry, &sizes)?;
     let options = AskOptions {
         passages: args.passages,
+        style: args.style,
         threshold: args.threshold,
         policy: args.policy.as_deref().map(Policy::read).transpose()?,
         generate: args.generate.resolve()?,

@@ -11,6 +11,7 @@ use super::policy::{Policy, PolicyReport, Ruling};
 use super::prompt::{Passage, RagPrompt, build_prompt};
 use super::relevance::{NOTHING_FOUND, RELEVANCE_THRESHOLD, relevant};
 use super::search::{Hit, SearchOptions, SearchResult, SearchTimings};
+use super::style::AnswerStyle;
 use crate::engine::{ChatMessage, FinishReason, GenerateOptions, Outcome, Session, Timings, Usage};
 use crate::{Error, Result};
 
@@ -28,6 +29,8 @@ const HITS_A_PASSAGE: usize = 4;
 pub struct AskOptions {
     /// Most passages to put into the prompt.
     pub passages: usize,
+    /// In which way to answer. With a grammar in `generate` it is free within that.
+    pub style: AnswerStyle,
     /// Cosine of the best passage to the question below which the documents do not answer it.
     pub threshold: f32,
     /// The policy to follow in place of the collection's own.
@@ -37,6 +40,14 @@ pub struct AskOptions {
 }
 
 impl AskOptions {
+    /// The style that is followed.
+    fn style(&self) -> AnswerStyle {
+        match self.generate.sampling.grammar {
+            None => self.style,
+            Some(_) => AnswerStyle::Free,
+        }
+    }
+
     /// Few good passages: a small model is led astray by more, and each costs prefill time.
     pub const DEFAULT_PASSAGES: usize = 3;
 }
@@ -45,6 +56,7 @@ impl Default for AskOptions {
     fn default() -> Self {
         Self {
             passages: Self::DEFAULT_PASSAGES,
+            style: AnswerStyle::default(),
             threshold: RELEVANCE_THRESHOLD,
             policy: None,
             generate: GenerateOptions::default(),
@@ -189,7 +201,13 @@ fn prompt(
 ) -> Result<RagPrompt> {
     let model = session.model();
     let count = |text: &str| model.count_tokens(text).unwrap_or(usize::MAX);
-    let prompt = build_prompt(question, hits, budget(session, options), &count);
+    let prompt = build_prompt(
+        question,
+        hits,
+        options.style(),
+        budget(session, options),
+        &count,
+    );
     if prompt.passages.is_empty() {
         return Err(Error::ContextFull {
             n_tokens: count(&prompt.user),
@@ -211,9 +229,11 @@ fn generate(
         ChatMessage::user(&prompt.user),
     ];
     let tokens = session.model().tokenize_chat(&messages)?;
-    let mut outcome = session
-        .generate(&tokens, &options.generate)?
-        .run(|_| true)?;
+    let mut generate = options.generate.clone();
+    if let Some(grammar) = options.style().grammar(&prompt.nearest) {
+        generate.sampling.grammar = Some(grammar);
+    }
+    let mut outcome = session.generate(&tokens, &generate)?.run(|_| true)?;
     let cited = if outcome.finish_reason == FinishReason::Cancelled {
         // Whoever stopped the answer has stopped the embedder too.
         cite(&outcome.text, &prompt.passages)

@@ -17,8 +17,11 @@ use super::prompt::Passage;
 use super::sentence::sentences;
 use super::words::content;
 
-/// Sentences that are said again.
-pub(super) const FOCUS: usize = 3;
+/// Most sentences that are said again.
+const FOCUS: usize = 3;
+
+/// Share of the best score that a sentence has to have.
+const NEARLY: f64 = 0.85;
 
 /// Weight of a passage's nearness.
 const PASSAGE_WEIGHT: f64 = 0.5;
@@ -30,12 +33,9 @@ struct Candidate<'a> {
     cosine: f64,
 }
 
-/// The sentences of `passages` nearest to `question`, best first; none where the passages have hardly more than those.
-pub(super) fn nearest_sentences<'a>(question: &str, passages: &'a [Passage]) -> Vec<&'a str> {
-    let candidates: Vec<Candidate<'a>> = passages.iter().flat_map(candidates_of).collect();
-    if candidates.len() <= FOCUS {
-        return Vec::new();
-    }
+/// The sentences of `passages` nearest to `question`, each on one line, best first: the best, and those nearly as near.
+pub(super) fn nearest_sentences(question: &str, passages: &[Passage]) -> Vec<String> {
+    let candidates: Vec<Candidate<'_>> = passages.iter().flat_map(candidates_of).collect();
     let asked = stems(question);
     let rarity = rarity(&candidates);
     let weight = |word: &String| {
@@ -48,7 +48,7 @@ pub(super) fn nearest_sentences<'a>(question: &str, passages: &'a [Passage]) -> 
         .map(|candidate| candidate.cosine)
         .fold(0.0, f64::max);
     let share = |part: f64, of: f64| if of > 0.0 { part / of } else { 0.0 };
-    let mut scored: Vec<(f64, &'a str)> = candidates
+    let mut scored: Vec<(f64, &str)> = candidates
         .iter()
         .map(|candidate| {
             let shared: f64 = asked.intersection(&candidate.stems).map(weight).sum();
@@ -58,10 +58,12 @@ pub(super) fn nearest_sentences<'a>(question: &str, passages: &'a [Passage]) -> 
         .collect();
     // Stable: of equals, the one that the reader meets first.
     scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let enough = scored.first().map_or(0.0, |(best, _)| NEARLY * best);
     scored
         .into_iter()
+        .take_while(|(score, _)| *score >= enough)
         .take(FOCUS)
-        .map(|(_, text)| text)
+        .map(|(_, text)| text.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect()
 }
 

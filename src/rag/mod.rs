@@ -14,7 +14,9 @@
 //! let question = "Who was named Super Bowl MVP?";
 //! let found = notes.search(question, &mut *model, &SearchOptions::default())?;
 //! if rag::relevant(&found.hits, rag::RELEVANCE_THRESHOLD) {
-//!     let prompt = rag::build_prompt(question, &found.hits, 1024, &|text| model.count_tokens(text));
+//!     let prompt = rag::build_prompt(question, &found.hits, rag::AnswerStyle::Free, 1024, &|text| {
+//!         model.count_tokens(text)
+//!     });
 //!     // .. let the model answer prompt.system and prompt.user, then:
 //!     let cited = rag::cite(&answer, &prompt.passages);
 //!     assert!(cited.citations.iter().all(|citation| citation.start < citation.end));
@@ -87,6 +89,7 @@ mod search;
 mod sentence;
 mod source_map;
 mod store;
+mod style;
 mod support;
 mod table;
 mod vectors;
@@ -119,5 +122,6 @@ pub use relevance::{NOTHING_FOUND, RELEVANCE_THRESHOLD, relevant};
 pub use rerank::{EngineReranker, Rerank};
 pub use rows::{ChunkRow, DocumentSummary, Version};
 pub use search::{Hit, SearchMode, SearchOptions, SearchResult, SearchTimings};
+pub use style::AnswerStyle;
 pub use support::{SUPPORT_THRESHOLD, Support};
 pub use verify::{Stale, VerifyReport};

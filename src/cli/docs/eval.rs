@@ -8,8 +8,8 @@ use serde::Serialize;
 use unforget::Result;
 use unforget::engine::Session;
 use unforget::rag::{
-    AnswerReport, AskOptions, Benchmark, EngineEmbedder, EvalReport, GraphReport, RankingScores,
-    SearchMode,
+    AnswerReport, AnswerStyle, AskOptions, Benchmark, EngineEmbedder, EvalReport, GraphReport,
+    RankingScores, SearchMode,
 };
 use unforget::registry::Registry;
 
@@ -51,6 +51,10 @@ pub struct Args {
     /// Ask so many questions only, taken evenly from the whole file
     #[arg(long, requires = "answers", value_name = "N")]
     sample: Option<usize>,
+
+    /// How to answer: quote (with a sentence of the passages) or free (in the model's own words)
+    #[arg(long, default_value_t, value_name = "STYLE")]
+    style: AnswerStyle,
 
     /// Most passages to answer from
     #[arg(long, default_value_t = AskOptions::DEFAULT_PASSAGES, value_name = "N")]
@@ -143,6 +147,7 @@ fn measure(
         session.set_adapters(resolved.stack.clone())?;
         let options = AskOptions {
             passages: args.passages,
+            style: args.style,
             generate: args.generate.resolve()?,
             ..AskOptions::default()
         };
