@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use unforget::engine::{
     Adapter, AdapterStack, ContentHash, Embedder, GpuLayers, LayerProfile, Model, ModelOptions,
-    SessionOptions, Strength,
+    Reranker, SessionOptions, Strength,
 };
-use unforget::rag::{Collection, EngineEmbedder};
+use unforget::rag::{Collection, EngineEmbedder, EngineReranker};
 use unforget::registry::{
     self, AdapterState, Admission, Catalog, Home, ModelKind, ModelRecord, Registry,
 };
@@ -421,6 +421,22 @@ pub fn open_embedder(registry: &Registry, options: &SessionOptions) -> Result<En
         },
     )?;
     EngineEmbedder::new(Embedder::new(&model, options)?, super::interrupt::token())
+}
+
+/// Has `collection` read its best hits again with the cross-encoder that `name` names: an installed model or a GGUF file.
+pub fn add_reranker(
+    collection: &mut Collection,
+    name: Option<&str>,
+    registry: &Registry,
+    options: &SessionOptions,
+) -> Result<()> {
+    if let Some(name) = name {
+        let model = locate(Some(name), registry)?.open(GpuLayers::default())?;
+        let reranker = Reranker::new(&model, options)?;
+        let reranker = EngineReranker::new(reranker, super::interrupt::token());
+        collection.rerank_with(Box::new(reranker));
+    }
+    Ok(())
 }
 
 /// Folder of a collection; the name may not lead anywhere else.

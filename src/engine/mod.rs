@@ -9,6 +9,7 @@
 
 mod adapter;
 mod bench;
+mod chat_tokens;
 pub mod divergence;
 mod embedder;
 mod generation;
@@ -19,6 +20,7 @@ mod model;
 mod outcome;
 mod pool;
 mod profile;
+mod reranker;
 mod sampling;
 mod scorer;
 mod session;
@@ -44,6 +46,7 @@ pub use model::{Model, ModelOptions, is_encoder};
 pub use outcome::{FinishReason, Outcome, Timings, Usage};
 pub use pool::{PoolLimits, SessionPool};
 pub use profile::LayerProfile;
+pub use reranker::Reranker;
 pub use sampling::SamplingParams;
 pub use scorer::{GreedyAnswer, RowAt, ScoreItem, Scorer, ScorerOptions};
 pub use session::{Prefill, Session, SessionOptions};
