@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::ann::{Frozen, Unusable};
 use super::embed::EmbedderId;
 use super::freeze::{Freeze, key};
-use super::index::{FLAT_LIMIT, Index, index_path};
+use super::index::{Index, index_path};
 use super::lock::WriterLock;
 use super::rerank::Rerank;
 use super::rows::{ChunkRow, DocumentSummary, Version};
@@ -150,10 +150,8 @@ impl Collection {
         let _lock = self.lock()?;
         self.store.rebuild_words()?;
         self.store.snapshot(|store| self.index.refresh(store))?;
-        if self.index.len() > FLAT_LIMIT {
-            self.index.make(go_on)?;
-            self.store.snapshot(|store| self.index.refresh(store))?;
-        }
+        self.index.make(go_on)?;
+        self.store.snapshot(|store| self.index.refresh(store))?;
         Ok(self.index.len())
     }
 
