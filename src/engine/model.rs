@@ -229,7 +229,8 @@ impl Model {
         Err(self.wrong_kind("embed text"))
     }
 
-    fn wrong_kind(&self, purpose: &'static str) -> Error {
+    /// The error for a model that cannot do what it is asked to.
+    pub(super) fn wrong_kind(&self, purpose: &'static str) -> Error {
         Error::WrongModelKind {
             name: self.name().to_owned(),
             architecture: self.architecture().to_owned(),
@@ -267,6 +268,11 @@ impl Model {
     /// [`Error::InvalidArgument`] if the text is absurdly long.
     pub fn tokenize_text(&self, text: &str) -> Result<Vec<Token>> {
         self.0.engine.tokenize(text, false, false)
+    }
+
+    /// Splits a piece of a rendered prompt into tokens: control tokens count as such, and none are added around it.
+    pub(super) fn tokenize_markup(&self, text: &str) -> Result<Vec<Token>> {
+        self.0.engine.tokenize(text, false, true)
     }
 
     /// Whether `token` ends an answer.

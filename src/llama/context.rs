@@ -220,15 +220,42 @@ impl Context {
             .then(|| unsafe { std::slice::from_raw_parts(pointer, self.model.n_vocab()) })
     }
 
-    /// Pooled embedding of `sequence` in the last batch: `n_embd` floats, as the model gives them.
+    /// Whether the model gives scores for a sequence (a cross-encoder) in place of an embedding.
+    #[must_use]
+    pub fn gives_scores(&self) -> bool {
+        // SAFETY: the context is alive.
+        let pooling = unsafe { sys::llama_pooling_type(self.pointer.as_ptr()) };
+        pooling == sys::LLAMA_POOLING_TYPE_RANK
+    }
+
+    /// Pooled embedding of `sequence` in the last batch: `n_embd` floats, as the model gives them. `None` where the
+    /// model gives scores.
     #[must_use]
     pub fn embedding(&mut self, sequence: u32) -> Option<&[f32]> {
+        if self.gives_scores() {
+            return None;
+        }
+        self.pooled(sequence, self.model.n_embd())
+    }
+
+    /// Scores of `sequence` in the last batch, one a class of the model. `None` where the model gives embeddings.
+    #[must_use]
+    pub fn scores(&mut self, sequence: u32) -> Option<&[f32]> {
+        if !self.gives_scores() {
+            return None;
+        }
+        self.pooled(sequence, self.model.n_classes())
+    }
+
+    /// The pooled output of `sequence`: `length` floats, which is `n_embd` for embeddings and the number of classes
+    /// for scores.
+    fn pooled(&mut self, sequence: u32, length: usize) -> Option<&[f32]> {
         let sequence = i32::try_from(sequence).ok()?;
         // SAFETY: the context is alive; llama.cpp answers null for a sequence that was not in the batch.
         let pointer = unsafe { sys::llama_get_embeddings_seq(self.pointer.as_ptr(), sequence) };
-        // SAFETY: a non-null pointer is to `n_embd` floats that stay until the next decode, and that needs `&mut`.
-        (!pointer.is_null())
-            .then(|| unsafe { std::slice::from_raw_parts(pointer, self.model.n_embd()) })
+        // SAFETY: a non-null pointer is to `length` floats, which the two callers choose by how the model pools; they
+        // stay until the next decode, and that needs `&mut`.
+        (!pointer.is_null()).then(|| unsafe { std::slice::from_raw_parts(pointer, length) })
     }
 
     /// Forgets the KV of `sequence` from `position` on. False where the memory cannot be cut there (recurrent

@@ -156,6 +156,29 @@ impl Model {
         some(self.model.vocab().eos())
     }
 
+    /// Number of scores that a cross-encoder gives for a sequence.
+    #[must_use]
+    pub fn n_classes(&self) -> usize {
+        // SAFETY: the model is alive.
+        let n = unsafe { sys::llama_model_n_cls_out(self.as_ptr()) };
+        n as usize
+    }
+
+    /// Token to put between the two texts of a pair, beside what ends the first one: XLM-RoBERTa writes two, BERT one.
+    #[must_use]
+    pub fn second_separator(&self) -> Option<LlamaToken> {
+        // SAFETY: the model is alive, and its vocabulary lives as long.
+        let (ends, separates, token) = unsafe {
+            let vocab = sys::llama_model_get_vocab(self.as_ptr());
+            (
+                sys::llama_vocab_get_add_eos(vocab),
+                sys::llama_vocab_get_add_sep(vocab),
+                sys::llama_vocab_sep(vocab),
+            )
+        };
+        some(LlamaToken(token)).filter(|_| ends && separates)
+    }
+
     pub(super) fn as_llama_cpp_2(&self) -> &LlamaModel {
         &self.model
     }

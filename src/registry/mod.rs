@@ -7,6 +7,7 @@
 //! - [`Registry`] is the database of installed models, of adapters with their states, and of file hashes;
 //! - [`Listing`] is what `unforget list` prints.
 //!
+//! - [`admit`] says whether an adapter may be used at a strength;
 //! - [`import_adapter`] converts, checks and binds an adapter to its base;
 //! - [`remove_adapter`] and [`remove_model`] take them away;
 //! - [`store_tuned`] and [`forget_tuned`] keep the copy of a model in the layout that is fast on a machine.
@@ -14,6 +15,7 @@
 //! It leaves to others: reading GGUF (`unforget-quant`), measuring an adapter (`guard`, which then calls [`Registry::certify`]) and loading anything (`engine`).
 
 mod adapter_state;
+mod admission;
 mod catalog;
 mod disk;
 mod hasher;
@@ -30,6 +32,7 @@ mod store;
 mod tuned;
 
 pub use adapter_state::AdapterState;
+pub use admission::{Admission, admit};
 pub use catalog::{Catalog, Entry, FileSpec, HubFile, ModelKind, PipMember, Source};
 pub use home::{HOME_VARIABLE, Home};
 pub use import::{convert_embedder, import_adapter};

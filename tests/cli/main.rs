@@ -4,6 +4,7 @@
 mod common;
 
 mod adapters;
+mod answers;
 mod bad_files;
 mod documents;
 mod interrupt;

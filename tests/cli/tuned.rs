@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use unforget::engine::CancelToken;
+use unforget::engine::Strength;
 use unforget::registry::{Home, Registry, TunedRecord, store_tuned};
 use unforget::rewrite::{QuantizeRequest, RewriteOptions, quantize_file};
 use unforget::tune::machine;
@@ -67,7 +68,9 @@ fn a_tuned_copy_answers_under_its_own_hash_and_adapters_still_apply() {
     // What was measured on the file as shipped is not claimed for the copy.
     let home = Home::resolve(Some(scratch.path("home"))).expect("a home");
     let registry = Registry::open(&home).expect("a registry");
-    registry.certify("triage-gentle", 1.0).expect("certified");
+    registry
+        .certify("triage-gentle", Strength::flat(1.0))
+        .expect("certified");
     let warning = "is certified on the file as shipped";
     let run = scratch.run(&["run", "-n", "2", "--adapter", "triage-gentle", "Hello"]);
     assert!(

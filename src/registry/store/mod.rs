@@ -25,7 +25,7 @@ use super::home::Home;
 use crate::{Error, Result};
 
 /// Version of the tables, in SQLite's `user_version`. A file with a higher one was written by a newer program.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// How long a statement waits for another writer. Writes are single rows: whoever takes longer hangs.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,8 +55,11 @@ CREATE TABLE forced_uses (
 ) STRICT;
 ";
 
-/// What version 3 added: copies of models in layouts that are fast on one machine, and what stacks of adapters cost there.
-const SCHEMA_3: &str = "
+/// What version 3 added: an adapter is certified for one spread of its scale over the layers.
+const SCHEMA_3: &str = "ALTER TABLE adapters ADD COLUMN profile TEXT NOT NULL DEFAULT 'flat'";
+
+/// What version 4 added: copies of models in layouts that are fast on one machine, and what stacks of adapters cost there.
+const SCHEMA_4: &str = "
 CREATE TABLE tuned (
     base_sha256 TEXT NOT NULL, machine TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL, layout TEXT NOT NULL,
     settings TEXT NOT NULL, report TEXT NOT NULL, created_at INTEGER NOT NULL, PRIMARY KEY (base_sha256, machine)
@@ -114,7 +117,7 @@ impl Registry {
             let transaction =
                 Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
             let found = schema_version(&transaction)?;
-            for (version, tables) in (1..).zip([SCHEMA, SCHEMA_2, SCHEMA_3]) {
+            for (version, tables) in (1..).zip([SCHEMA, SCHEMA_2, SCHEMA_3, SCHEMA_4]) {
                 if found < version {
                     transaction.execute_batch(tables)?;
                 }
