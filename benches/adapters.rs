@@ -78,10 +78,9 @@ fn decode(_: &mut Criterion) {
         });
         let cancel = CancelToken::default();
         let times = bench_in_turn([&without, &with], JOB, ROUNDS, &cancel).expect("it runs");
-        for (what, value) in [
-            ("decode", (|time| time.decode_s) as fn(JobTime) -> f64),
-            ("prefill", |time| time.prefill_s),
-        ] {
+        let decode_s: fn(JobTime) -> f64 = |time| time.decode_s;
+        let prefill_s: fn(JobTime) -> f64 = |time| time.prefill_s;
+        for (what, value) in [("decode", decode_s), ("prefill", prefill_s)] {
             let mut ratios: Vec<f64> = times
                 .iter()
                 .map(|[without, with]| value(*without) / value(*with))
