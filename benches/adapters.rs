@@ -53,6 +53,7 @@ fn stack(model: &Model, path: &Path) -> AdapterStack {
 }
 
 /// Decode with adapters as a share of the base's speed, measured in turn: printed as median and spread of the rounds.
+#[allow(clippy::print_stdout)]
 fn decode(_: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     let model = common::base();

@@ -184,7 +184,7 @@ unsafe fn one(
             scale,
             product.add(rows.start),
             out.add(rows.start),
-        )
+        );
     };
 }
 
