@@ -9,11 +9,13 @@
 
 mod adapter;
 mod bench;
+#[cfg(feature = "serve")]
 mod constraint;
 pub mod divergence;
 mod embedder;
 mod generation;
 mod hash;
+#[cfg(feature = "serve")]
 mod logprobs;
 mod memory;
 mod model;
@@ -21,6 +23,7 @@ mod outcome;
 mod pool;
 mod profile;
 mod sampling;
+#[cfg(feature = "serve")]
 mod scheduler;
 mod scorer;
 mod session;
@@ -35,10 +38,12 @@ pub use crate::llama::{
 };
 pub use adapter::Adapter;
 pub use bench::{BenchResult, BenchTest, bench};
+#[cfg(feature = "serve")]
 pub use constraint::{Constraint, ConstraintFactory};
 pub use embedder::Embedder;
 pub use generation::{GenerateOptions, Generation};
 pub use hash::ContentHash;
+#[cfg(feature = "serve")]
 pub use logprobs::{Alternative, TokenLogprob};
 pub use memory::{MemoryUse, memory_use};
 pub use model::{Model, ModelOptions, is_encoder};
@@ -46,6 +51,7 @@ pub use outcome::{FinishReason, Outcome, Timings, Usage};
 pub use pool::{PoolLimits, SessionPool};
 pub use profile::LayerProfile;
 pub use sampling::SamplingParams;
+#[cfg(feature = "serve")]
 pub use scheduler::{
     CompletionRequest, Event, Finished, Scheduler, SchedulerOptions, SchedulerStats, Sink,
 };
