@@ -7,6 +7,9 @@ use super::error::{ApiError, ApiResult};
 use super::limits::{DEFAULT_MAX_TOKENS, MAX_STOP, MAX_STOPS};
 use crate::engine::{GenerateOptions, SamplingParams};
 
+/// Temperature below which the likeliest token is taken: dividing by less makes logits infinite.
+const COLDEST: f32 = 1e-3;
+
 /// How to answer.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct SamplingFields {
@@ -58,7 +61,10 @@ impl SamplingFields {
             max_tokens: self.max_tokens()?,
             stop: self.stops()?,
             sampling: SamplingParams {
-                temperature: self.temperature.unwrap_or(default.temperature),
+                temperature: match self.temperature.unwrap_or(default.temperature) {
+                    temperature if temperature > 0.0 && temperature < COLDEST => 0.0,
+                    temperature => temperature,
+                },
                 top_k: natural("top_k", self.top_k, default.top_k)?,
                 top_p: self.top_p.unwrap_or(default.top_p),
                 min_p: self.min_p.unwrap_or(default.min_p),
