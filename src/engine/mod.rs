@@ -28,6 +28,7 @@ mod scheduler;
 mod scorer;
 mod session;
 mod stack;
+mod strength;
 mod template;
 mod text;
 mod text_divergence;
@@ -58,5 +59,6 @@ pub use scheduler::{
 pub use scorer::{GreedyAnswer, RowAt, ScoreItem, Scorer, ScorerOptions};
 pub use session::{Prefill, Session, SessionOptions};
 pub use stack::AdapterStack;
+pub use strength::Strength;
 pub use template::{ChatMessage, ChatTemplate, Role};
 pub use text_divergence::{TextDivergence, text_windows};
