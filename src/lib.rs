@@ -31,6 +31,8 @@ mod prose;
 pub mod rag;
 pub mod registry;
 pub mod rewrite;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod tune;
 
 pub use error::{Error, ErrorKind, Result};
