@@ -100,12 +100,8 @@ pub unsafe extern "C" fn uf_adapter_sha256(
 ) -> uf_status {
     call(|| {
         // SAFETY: the header's rules, for both.
-        let (adapter, out) = unsafe {
-            (
-                borrow("adapter", adapter)?,
-                TextOut::new(text, text_len)?,
-            )
-        };
+        let (adapter, out) =
+            unsafe { (borrow("adapter", adapter)?, TextOut::new(text, text_len)?) };
         out.write(&adapter.sha256);
         Ok(())
     })

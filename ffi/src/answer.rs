@@ -138,10 +138,7 @@ pub unsafe extern "C" fn uf_answer_citations(
 /// Threads: any.
 /// UF_USAGE: a pointer is null.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uf_answer_grounded(
-    answer: *const uf_answer,
-    out: *mut u32,
-) -> uf_status {
+pub unsafe extern "C" fn uf_answer_grounded(answer: *const uf_answer, out: *mut u32) -> uf_status {
     // SAFETY: the header's rules.
     unsafe { read(answer, out, |answer| Ok(u32::from(answer.grounded))) }
 }
@@ -157,7 +154,11 @@ pub unsafe extern "C" fn uf_answer_finish_reason(
     out: *mut u32,
 ) -> uf_status {
     // SAFETY: the header's rules.
-    unsafe { read(answer, out, |answer| Ok(outcome::finish_reason(&answer.outcome))) }
+    unsafe {
+        read(answer, out, |answer| {
+            Ok(outcome::finish_reason(&answer.outcome))
+        })
+    }
 }
 
 /// A count of an answer: one of UF_COUNT_.
@@ -187,7 +188,11 @@ pub unsafe extern "C" fn uf_answer_timing(
     out: *mut f64,
 ) -> uf_status {
     // SAFETY: the header's rules.
-    unsafe { read(answer, out, |answer| outcome::timing(&answer.outcome, which)) }
+    unsafe {
+        read(answer, out, |answer| {
+            outcome::timing(&answer.outcome, which)
+        })
+    }
 }
 
 /// Something of an answer.

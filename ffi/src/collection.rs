@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use unforget::Result;
-use unforget::rag::{Collection, Embed as _, EngineEmbedder, IngestOptions, IngestReport, Progress};
+use unforget::rag::{
+    Collection, Embed as _, EngineEmbedder, IngestOptions, IngestReport, Progress,
+};
 
 use crate::boundary::call;
 use crate::changes::uf_changes;

@@ -83,7 +83,11 @@ pub unsafe extern "C" fn uf_session_start_tokens(
     options: *const uf_generate_options,
 ) -> uf_status {
     // SAFETY: the header's rules.
-    unsafe { start(session, options, |model| tokens::read(model, prompt, n_tokens)) }
+    unsafe {
+        start(session, options, |model| {
+            tokens::read(model, prompt, n_tokens)
+        })
+    }
 }
 
 /// Begins an answer to what `prompt` makes.

@@ -129,7 +129,11 @@ pub unsafe extern "C" fn uf_model_architecture(
     text_len: *mut usize,
 ) -> uf_status {
     // SAFETY: the header's rules.
-    unsafe { lend(model, text, text_len, |opened| Ok(opened.model.architecture())) }
+    unsafe {
+        lend(model, text, text_len, |opened| {
+            Ok(opened.model.architecture())
+        })
+    }
 }
 
 /// sha256 of the model's file, 64 hexadecimal digits: what the model is, whatever its name. The first call reads the

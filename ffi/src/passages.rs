@@ -162,12 +162,8 @@ unsafe fn lend(
 ) -> uf_status {
     call(|| {
         // SAFETY: the caller keeps this function's promise.
-        let (passages, out) = unsafe {
-            (
-                borrow("passages", passages)?,
-                TextOut::new(text, text_len)?,
-            )
-        };
+        let (passages, out) =
+            unsafe { (borrow("passages", passages)?, TextOut::new(text, text_len)?) };
         out.write(get(passages.get(index)?));
         Ok(())
     })

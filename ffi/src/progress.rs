@@ -41,6 +41,14 @@ impl Listener {
             return true;
         };
         // SAFETY: `new` was promised a function with this signature that returns; the label outlives the call.
-        unsafe { callback(label.as_ptr().cast(), label.len(), done, total, self.user_data) == 0 }
+        unsafe {
+            callback(
+                label.as_ptr().cast(),
+                label.len(),
+                done,
+                total,
+                self.user_data,
+            ) == 0
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use unforget::engine::{AdapterStack, Session, SessionOptions};
 use unforget::Result;
+use unforget::engine::{AdapterStack, Session, SessionOptions};
 
 use crate::adapter::uf_adapter;
 use crate::boundary::call;

@@ -9,16 +9,24 @@ static const char PROMPT[] = "Which city is the capital of Germany?";
 
 static void cycle(const char *path, const char *adapter_path, int with_adapter) {
     uf_model *model = open_model(path);
-    uf_session *session = open_session(model);
+    uf_session_options *options = NULL;
+    uf_generate_options *one_token = short_answer(1);
+    uf_session *session = NULL;
     uf_adapter *adapter = NULL;
     text to = {0};
+    OK(uf_session_options_new(&options));
+    OK(uf_session_options_set_n_ctx(options, 64));
+    OK(uf_session_open(model, options, &session));
+    uf_session_options_free(options);
     if (with_adapter) {
         const float half = 0.5f;
         OK(uf_adapter_open(model, adapter_path, strlen(adapter_path), &adapter));
         OK(uf_session_set_adapters(session, (const uf_adapter *const *)&adapter, &half, 1));
     }
-    answer(session, PROMPT, 1, &to);
+    OK(uf_session_start_text(session, "One", 3, one_token));
+    OK(uf_session_run(session, take, &to));
     CHECK(to.pieces == 1);
+    uf_generate_options_free(one_token);
     /* Parents first, or children first. */
     if (with_adapter) uf_model_free(model);
     uf_adapter_free(adapter);
@@ -62,7 +70,7 @@ static void serves_threads(const char *path) {
 
 int main(int argc, char **argv) {
     CHECK(argc == 4);
-    for (int i = 0, n = atoi(argv[3]); i < n; i++) cycle(argv[1], argv[2], i % 10 == 0);
+    for (int i = 0, n = atoi(argv[3]); i < n; i++) cycle(argv[1], argv[2], i % 20 == 0);
     serves_threads(argv[1]);
     return 0;
 }
