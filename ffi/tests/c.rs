@@ -53,7 +53,7 @@ fn the_guard_and_the_log() -> TestResult {
 /// A budget for the loss of likelihood, in nats.
 fn budget(nats: f64) -> String {
     format!(
-        "version = 1\nconfidence = 0.95\n\n[[rule]]\ngroup = \"facts\"\nmetric = \"nll\"\nbudget = {nats}\naction = \"block\"\nmin_items = 20\n"
+        "version = 1\nconfidence = 0.95\n\n[[rule]]\ngroup = \"facts\"\nmetric = \"nll\"\ndirection = \"retain\"\nbudget = {nats}\naction = \"block\"\nmin_items = 20\n"
     )
 }
 

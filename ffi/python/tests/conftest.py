@@ -29,7 +29,7 @@ def embedder_file() -> Path:
 
 @pytest.fixture(scope="session")
 def adapter_file() -> Path:
-    return installed("adapters")
+    return Path(os.environ["UNFORGET_TEST_ADAPTER"])
 
 
 @pytest.fixture(scope="session")

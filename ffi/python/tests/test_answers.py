@@ -1,7 +1,6 @@
 import gc
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -87,7 +86,7 @@ def test_adapters_stack_and_go(model: unforget.Model, adapter_file: Path) -> Non
 
 def test_another_thread_can_stop_a_prefill(model: unforget.Model) -> None:
     with model.session(n_ctx=32768) as session, unforget.Cancel() as cancel:
-        threading.Thread(target=lambda: (time.sleep(0.05), cancel.stop())).start()
+        threading.Timer(0.05, cancel.stop).start()
         with pytest.raises(unforget.StoppedError):
             session.answer("a bit of text " * 2000, cancel=cancel)
         cancel.lower()

@@ -10,6 +10,7 @@ confidence = 0.95
 [[rule]]
 group = "facts"
 metric = "nll"
+direction = "retain"
 budget = {nats}
 action = "block"
 min_items = 20

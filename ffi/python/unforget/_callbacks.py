@@ -20,8 +20,7 @@ class Listener:
             self.callback: Any = ffi.NULL
             return
         self._function = function
-        kind = "int(const char *, size_t, uint64_t, uint64_t, void *)"
-        self.callback = ffi.callback(kind, self._heard, error=1, onerror=self._failed)
+        self.callback = ffi.callback("uf_progress_callback", self._heard, error=1, onerror=self._failed)
 
     def _heard(self, label: Any, length: int, done: int, total: int, _: Any) -> int:
         text: bytes = ffi.buffer(label, length)[:]

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ._abi import ffi
+from ._abi import ffi as ffi
 from ._errors import error_of
 
 #: The interface that this package was written for.

@@ -30,7 +30,7 @@ def set_log(logger: logging.Logger | None, level: int = logging.INFO) -> None:
     def line(at: int, data: Any, length: int, _: Any) -> None:
         logger.log(_LEVELS.get(at, logging.DEBUG), "%s", ffi.buffer(data, length)[:].decode("utf-8", "replace"))
 
-    callback = ffi.callback("void(uint32_t, const char *, size_t, void *)", line)
+    callback = ffi.callback("uf_log_callback", line)
     wanted = max((number for number, python in _LEVELS.items() if python >= level), default=lib.UF_LOG_ERROR)
     check(lib.uf_log_set(wanted, callback, ffi.NULL))
     _callback = callback

@@ -123,7 +123,7 @@ static void follows_its_options(const uf_model *model) {
     uf_chat *chat = question(CAPITAL);
     uf_generate_options *options = short_answer(64);
     uint32_t reason = 99;
-    text random[2] = {{0}, {0}}, stopped = {0}, yes = {0}, object = {0}, nothing = {0};
+    text random[2] = {{.len = 0}, {.len = 0}}, stopped = {0}, yes = {0}, object = {0}, nothing = {0};
     const char grammar[] = "root ::= \"yes\" | \"no\"";
     const char schema[] = "{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\",\"maxLength\":12}},"
                           "\"required\":[\"city\"],\"additionalProperties\":false}";
