@@ -1,6 +1,6 @@
 //! The C ABI of unforget: what `include/unforget.h` declares.
 //!
-//! Each function turns C's arguments into Rust's ([`mod@text`], `handle`, `out`), calls the library inside the panic
+//! Each function turns C's arguments into Rust's (`text`, `handle`, `out`), calls the library inside the panic
 //! boundary (`boundary`) and turns the result into a [`status::uf_status`], with the message kept for
 //! [`last_error::uf_last_error`]. Nothing is computed here.
 //!
