@@ -42,6 +42,8 @@
 //! |---|---|---|
 //! | `cli` | yes | the `unforget` command; a library can do without: `default-features = false` |
 //! | `openmp` | yes | llama.cpp's threads by OpenMP instead of its own |
+//! | `pdf` | yes | reading PDF |
+//! | `suites` | yes | the suites that adapters are checked on, inside the program; else give a folder of your own |
 //! | `cuda`, `metal`, `vulkan` | no | a GPU backend, linked in |
 //! | `dynamic-backends` | no | every CPU variant and any GPU backend as plug-in libraries, chosen at run time |
 //!

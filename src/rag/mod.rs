@@ -56,6 +56,10 @@ mod ingest;
 mod keywords;
 mod lock;
 mod parsed;
+#[cfg(feature = "pdf")]
+mod pdf;
+#[cfg(not(feature = "pdf"))]
+#[path = "no_pdf.rs"]
 mod pdf;
 mod pending;
 mod position;
