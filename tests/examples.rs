@@ -44,8 +44,16 @@ fn chat_remembers() {
         example("chat").arg(common::base_file()),
         "My name is Ada. Say hello.\nWhat is my name?\n",
     );
-    assert!(text.lines().filter(|line| line.starts_with('[')).count() == 2, "{text}");
-    assert!(text.rsplit("tokens/s]\n").nth(1).is_some_and(|last| last.contains("Ada")), "{text}");
+    assert!(
+        text.lines().filter(|line| line.starts_with('[')).count() == 2,
+        "{text}"
+    );
+    assert!(
+        text.rsplit("tokens/s]\n")
+            .nth(1)
+            .is_some_and(|last| last.contains("Ada")),
+        "{text}"
+    );
 }
 
 #[test]
@@ -62,7 +70,10 @@ fn adapters_come_and_go() {
     let [_, base, _, full, again] = parts.as_slice() else {
         panic!("{text}");
     };
-    let answer = |part: &str| part.split_once(": ").map(|(_, answer)| answer.trim().to_owned());
+    let answer = |part: &str| {
+        part.split_once(": ")
+            .map(|(_, answer)| answer.trim().to_owned())
+    };
     assert!(full.contains("severity"), "{text}");
     assert_eq!(answer(base), answer(again));
 }
@@ -76,7 +87,10 @@ fn documents_are_cited() {
             .arg("Who won Super Bowl 50?"),
         "",
     );
-    assert!(text.contains("Broncos") && text.contains("super-bowl-50.md, bytes"), "{text}");
+    assert!(
+        text.contains("Broncos") && text.contains("super-bowl-50.md, bytes"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -25,7 +25,9 @@ fn install(fixture: &Fixture) -> TestResult<PathBuf> {
     let prefix = fixture.file("usr");
     let library = support::shared_library()?;
     let built = library.parent().ok_or("the library has no folder")?;
-    run(Command::new(support::repository().join("scripts/install")).args([&prefix, built]))?;
+    run(Command::new(support::repository().join("scripts/install"))
+        .arg(&prefix)
+        .arg(built))?;
     Ok(prefix)
 }
 
