@@ -9,14 +9,15 @@ UNFORGET  := target/release/unforget
 # Where the tests and benches look for the models.
 export UNFORGET_TEST_HOME := $(TEST_HOME)
 
-.PHONY: help demo test check lint fmt audit bench fuzz install header build test-models
+.PHONY: help demo test clients check lint fmt audit bench fuzz install header build test-models
 
 help:
 	@echo "make demo     build, fetch the default models and show the main job"
 	@echo "make test     the whole test suite"
+	@echo "make clients  real clients against the server, lm-eval included"
 	@echo "make check    the quick part of it: format, clippy and unit tests"
 	@echo "make lint     format, clippy, licences, duplicates and sources"
-	@echo "make bench    benchmarks, and the same against llama-cpp-python"
+	@echo "make bench    benchmarks, and the same against llama-cpp-python and llama.cpp's tools"
 	@echo "make fuzz     feed the file readers damaged files, FUZZ_SECONDS (60) for each target"
 	@echo "make install  the unforget command into cargo's bin folder"
 	@echo "make fmt      format the source"
@@ -34,6 +35,11 @@ test: build test-models
 	@scripts/bootstrap test
 	cargo nextest run --release --workspace --no-fail-fast
 	cargo test --release --workspace --doc
+	@tests/clients/run
+
+# Also the client that takes a minute and a large installation: lm-eval.
+clients: build test-models
+	@tests/clients/run --all
 
 # Fetched once into a data folder of the tests' own; a second run finds them there.
 test-models: build
@@ -62,6 +68,7 @@ audit:
 bench: build test-models
 	cargo bench
 	@benches/peers/run
+	@python3 benches/peers/files.py
 
 # In a workspace of its own, built by the nightly compiler: llama.cpp is built once more for it.
 FUZZ_SECONDS ?= 60

@@ -15,7 +15,7 @@ use unforget::registry::{self, AdapterState, Finding, Home, Registry, ReportReco
 use unforget::{Error, ErrorKind, Result};
 
 use super::report::{Files, print};
-use super::resolve::{self, AdapterRequest, CheckTarget};
+use super::resolve::{self, AdapterRequest, BaseChoice, CheckTarget};
 use super::{Context, interrupt, output, progress};
 
 /// Measure what adapters make the base forget, and judge it by a budget
@@ -58,6 +58,10 @@ pub struct MeasureArgs {
     #[arg(short, long, env = "UNFORGET_MODEL", value_name = "NAME|FILE")]
     pub model: Option<String>,
 
+    /// Measure on the tuned copy of the base (see `unforget tune`); the adapter's state is about the file as shipped
+    #[arg(long, env = "UNFORGET_TUNED")]
+    pub tuned: bool,
+
     /// Declared, acceptable forgetting [default: the one that ships]
     #[arg(long, env = "UNFORGET_BUDGET", value_name = "FILE")]
     pub budget: Option<PathBuf>,
@@ -99,6 +103,14 @@ pub struct Prepared {
 }
 
 impl MeasureArgs {
+    /// The base that is measured on.
+    pub fn base(&self) -> BaseChoice<'_> {
+        BaseChoice {
+            name: self.model.as_deref(),
+            tuned: self.tuned,
+        }
+    }
+
     /// Reads what the arguments name.
     pub fn prepare(&self) -> Result<Prepared> {
         let mut suite = Suite::builtin()?;
@@ -245,7 +257,7 @@ fn target(args: &Args, registry: &Registry) -> Result<CheckTarget> {
         .iter()
         .map(|text| AdapterRequest::parse(text))
         .collect::<Result<Vec<_>>>()?;
-    resolve::open_to_check(args.what.model.as_deref(), requests, args.scale, registry)
+    resolve::open_to_check(args.what.base(), requests, args.scale, registry)
 }
 
 /// Exit code of a verdict.
@@ -298,7 +310,8 @@ impl Depth {
     }
 }
 
-/// Moves the adapter to where the verdict puts it. Only an imported one that was measured alone has a state of its own.
+/// Moves the adapter to where the verdict puts it. Only an imported one that was measured alone, and on the file that it
+/// belongs to, has a state of its own.
 pub fn apply(
     registry: &Registry,
     target: &CheckTarget,
@@ -308,6 +321,10 @@ pub fn apply(
     let [Some(name)] = target.imported.as_slice() else {
         return Ok(None);
     };
+    // What was measured on a copy says nothing of the file that the state is about; the report itself is kept.
+    if target.model.derived_from().is_some() {
+        return Ok(None);
+    }
     let finding = match certificate.body().outcome.verdict {
         Verdict::Fail => Finding::Failed,
         Verdict::Pass if depth.certifies() => Finding::Certified,

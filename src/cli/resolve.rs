@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 
 use unforget::engine::{
     Adapter, AdapterStack, ContentHash, Embedder, GpuLayers, LayerProfile, Model, ModelOptions,
-    SessionOptions, Strength,
+    Reranker, SessionOptions, Strength,
 };
-use unforget::rag::{Collection, EngineEmbedder};
+use unforget::rag::{Collection, EngineEmbedder, EngineReranker};
 use unforget::registry::{
     self, AdapterState, Admission, Catalog, Home, ModelKind, ModelRecord, Registry,
 };
 use unforget::{Error, Result};
 
 use super::options::ModelArgs;
-use super::output;
+use super::{output, tuned};
 
 /// A model with the adapters to use on it, and what the registry says of them.
 pub struct Resolved {
@@ -43,10 +43,36 @@ pub fn open(args: &ModelArgs, home: &Home) -> Result<Resolved> {
 }
 
 fn open_model(args: &ModelArgs, registry: &Registry) -> Result<Model> {
-    open_named(args.model.as_deref(), args.gpu_layers, registry)
+    let located = locate(args.model.as_deref(), registry)?;
+    match args.untuned {
+        true => located.open(args.gpu_layers),
+        false => tuned::open(located, args.gpu_layers, registry),
+    }
 }
 
-fn open_named(name: Option<&str>, gpu_layers: GpuLayers, registry: &Registry) -> Result<Model> {
+/// A model's file, verified, and what it is.
+pub struct Located {
+    pub path: PathBuf,
+    /// Its name in the registry.
+    pub name: Option<String>,
+    pub sha256: ContentHash,
+}
+
+impl Located {
+    /// The file as it is.
+    pub fn open(self, gpu_layers: GpuLayers) -> Result<Model> {
+        let options = ModelOptions {
+            gpu_layers,
+            name: self.name,
+            sha256: Some(self.sha256),
+            ..ModelOptions::default()
+        };
+        Model::open(&self.path, options)
+    }
+}
+
+/// Finds the base model of that name or path, or the default one.
+pub fn locate(name: Option<&str>, registry: &Registry) -> Result<Located> {
     let (path, name, sha256) = match name {
         Some(text) if is_path(text) => {
             let path = PathBuf::from(text);
@@ -57,14 +83,7 @@ fn open_named(name: Option<&str>, gpu_layers: GpuLayers, registry: &Registry) ->
         Some(name) => installed(registry.model(name)?, registry)?,
         None => installed(default_model(registry, ModelKind::Base)?, registry)?,
     };
-    Model::open(
-        &path,
-        ModelOptions {
-            gpu_layers,
-            name,
-            sha256: Some(sha256),
-        },
-    )
+    Ok(Located { path, name, sha256 })
 }
 
 fn installed(
@@ -223,6 +242,9 @@ pub fn open_adapter(
         other => other?,
     }
     let adapter = load_imported(&record, strength.profile, model)?;
+    if record.state == AdapterState::Certified && !forced {
+        tuned::warn_of_certificate(&record, strength.scale, model, registry)?;
+    }
     if forced {
         registry.add_forced_use(&registry::ForcedUse {
             adapter: record.name.clone(),
@@ -268,18 +290,31 @@ pub struct CheckTarget {
     pub imported: Vec<Option<String>>,
 }
 
+/// The base that is measured on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BaseChoice<'a> {
+    /// A name or a file; without one, the base that the adapters belong to.
+    pub name: Option<&'a str>,
+    /// The copy of it that `unforget tune` made.
+    pub tuned: bool,
+}
+
 /// Opens adapters to be measured, whatever their state, on the base that they belong to. A name's own scale comes before
 /// `scale`, and that before 1.
 pub fn open_to_check(
-    base: Option<&str>,
+    base: BaseChoice<'_>,
     requests: Vec<AdapterRequest>,
     scale: Option<f32>,
     registry: &Registry,
 ) -> Result<CheckTarget> {
     let records = records(&requests, registry)?;
-    let model = match (base, records.iter().flatten().next()) {
-        (None, Some(record)) => open_base_of(record, registry)?,
-        (name, _) => open_named(name, GpuLayers::default(), registry)?,
+    let located = match (base.name, records.iter().flatten().next()) {
+        (None, Some(record)) => locate_base_of(record, registry)?,
+        (name, _) => locate(name, registry)?,
+    };
+    let model = match base.tuned {
+        true => tuned::open_copy(located, registry)?,
+        false => located.open(GpuLayers::default())?,
     };
     open_on(model, requests, scale, registry)
 }
@@ -328,14 +363,14 @@ fn records(
         .collect()
 }
 
-fn open_base_of(record: &registry::AdapterRecord, registry: &Registry) -> Result<Model> {
+fn locate_base_of(record: &registry::AdapterRecord, registry: &Registry) -> Result<Located> {
     let models = registry.models()?;
     let base = models
         .iter()
         .find(|model| model.sha256 == record.base_sha256);
     let name = base.map(|model| model.name.as_str());
     // Without its base there is still the default one to say what does not fit.
-    open_named(name, GpuLayers::default(), registry)
+    locate(name, registry)
 }
 
 /// Whether the adapter may be used at this strength: true if only because it is forced.
@@ -386,6 +421,22 @@ pub fn open_embedder(registry: &Registry, options: &SessionOptions) -> Result<En
         },
     )?;
     EngineEmbedder::new(Embedder::new(&model, options)?, super::interrupt::token())
+}
+
+/// Has `collection` read its best hits again with the cross-encoder that `name` names: an installed model or a GGUF file.
+pub fn add_reranker(
+    collection: &mut Collection,
+    name: Option<&str>,
+    registry: &Registry,
+    options: &SessionOptions,
+) -> Result<()> {
+    if let Some(name) = name {
+        let model = locate(Some(name), registry)?.open(GpuLayers::default())?;
+        let reranker = Reranker::new(&model, options)?;
+        let reranker = EngineReranker::new(reranker, super::interrupt::token());
+        collection.rerank_with(Box::new(reranker));
+    }
+    Ok(())
 }
 
 /// Folder of a collection; the name may not lead anywhere else.

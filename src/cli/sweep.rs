@@ -153,7 +153,6 @@ fn open(args: &Args, registry: &Registry) -> Result<(CheckTarget, Vec<Adapter>)>
     } else {
         args.profiles.clone()
     };
-    let model = args.what.model.as_deref();
     let mut adapters = Vec::new();
     let mut target = None;
     for profile in profiles {
@@ -163,7 +162,7 @@ fn open(args: &Args, registry: &Registry) -> Result<(CheckTarget, Vec<Adapter>)>
             profile: Some(profile),
         };
         let opened = match &target {
-            None => resolve::open_to_check(model, vec![request], None, registry)?,
+            None => resolve::open_to_check(args.what.base(), vec![request], None, registry)?,
             Some(CheckTarget { model, .. }) => {
                 resolve::open_on(model.clone(), vec![request], None, registry)?
             }

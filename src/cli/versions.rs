@@ -12,7 +12,7 @@ use unforget::guard::suite::Suite;
 use unforget::guard::versions;
 use unforget::registry::Registry;
 
-use super::resolve::{self, AdapterRequest};
+use super::resolve::{self, AdapterRequest, BaseChoice};
 use super::{Context, interrupt, output, progress};
 
 /// Score the versions of an adapter on their tasks: what learning the next one made them forget
@@ -73,7 +73,11 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         .iter()
         .map(|text| AdapterRequest::parse(text))
         .collect::<Result<Vec<_>>>()?;
-    let target = resolve::open_to_check(args.model.as_deref(), requests, None, &registry)?;
+    let base = BaseChoice {
+        name: args.model.as_deref(),
+        tuned: false,
+    };
+    let target = resolve::open_to_check(base, requests, None, &registry)?;
     let stacks = target
         .stack
         .iter()

@@ -70,7 +70,7 @@ fn requantized(
         file_type: FAITHFUL,
         pure: false,
         allow_requantize: true,
-        imatrix: None,
+        importance: None,
     };
     let options = RewriteOptions {
         n_threads: scorer.n_threads.unwrap_or(0) as usize,
