@@ -11,6 +11,7 @@ use super::adapter::LoraAdapter;
 use super::batch::Batch;
 use super::log;
 use super::model::Model;
+use super::observe::{Observed, Observer};
 use crate::error::{Error, Result};
 
 /// Sizes of a context, in llama.cpp's terms.
@@ -68,6 +69,8 @@ pub struct Context {
     adapters: Vec<(Arc<LoraAdapter>, f32)>,
     model: Arc<Model>,
     n_ctx: usize,
+    /// What llama.cpp shows its computation to: owned, and freed after the context.
+    observed: Option<NonNull<Observed>>,
 }
 
 // SAFETY: a context may be used from any thread, by one at a time; every method that computes takes `&mut self`.
@@ -79,21 +82,43 @@ impl Context {
     /// # Errors
     /// [`Error::Engine`] with the engine's reason, such as memory that could not be had.
     pub fn new(model: &Arc<Model>, params: &ContextParams) -> Result<Self> {
+        Self::create(model, params, None)
+    }
+
+    /// As [`Self::new`], with somebody who looks at what is computed.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn observed(
+        model: &Arc<Model>,
+        params: &ContextParams,
+        observer: Box<dyn Observer>,
+    ) -> Result<Self> {
+        Self::create(model, params, Some(Observed::new(observer)))
+    }
+
+    fn create(
+        model: &Arc<Model>,
+        params: &ContextParams,
+        observed: Option<Observed>,
+    ) -> Result<Self> {
         /// llama.cpp's backends are not safe to initialize from several threads at once.
         static CREATING: Mutex<()> = Mutex::new(());
 
-        let raw = raw_params(params);
+        let mut raw = raw_params(params);
+        let observed = observed.map(|observed| observed.install(&mut raw));
         let (pointer, reason) = log::capture(|| {
             let _one_at_a_time = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
             // SAFETY: the model is alive, and stays so: the context holds an `Arc` of it.
             unsafe { sys::llama_init_from_model(model.as_ptr(), raw) }
         });
-        let pointer = NonNull::new(pointer).ok_or_else(|| {
-            Error::Engine(format!(
+        let Some(pointer) = NonNull::new(pointer) else {
+            observed.into_iter().for_each(Observed::free);
+            return Err(Error::Engine(format!(
                 "no context with n_ctx {} could be made: {reason}",
                 params.n_ctx
-            ))
-        })?;
+            )));
+        };
         // SAFETY: the context was just made.
         let n_ctx = unsafe { sys::llama_n_ctx(pointer.as_ptr()) };
         Ok(Self {
@@ -101,6 +126,7 @@ impl Context {
             adapters: Vec::new(),
             model: Arc::clone(model),
             n_ctx: n_ctx as usize,
+            observed,
         })
     }
 
@@ -277,6 +303,7 @@ impl Drop for Context {
     fn drop(&mut self) {
         // SAFETY: made by `llama_init_from_model`, freed once, before its adapters and its model.
         unsafe { sys::llama_free(self.pointer.as_ptr()) };
+        self.observed.into_iter().for_each(Observed::free);
     }
 }
 

@@ -14,3 +14,4 @@ mod output;
 mod prompts;
 mod rewriting;
 mod scratch;
+mod tuned;
