@@ -16,7 +16,7 @@ help:
 	@echo "make test     the whole test suite"
 	@echo "make check    the quick part of it: format, clippy and unit tests"
 	@echo "make lint     format, clippy, licences, duplicates and sources"
-	@echo "make bench    benchmarks, and the same against llama-cpp-python"
+	@echo "make bench    benchmarks, and the same against llama-cpp-python and llama.cpp's tools"
 	@echo "make fuzz     feed the file readers damaged files, FUZZ_SECONDS (60) for each target"
 	@echo "make install  the unforget command into cargo's bin folder"
 	@echo "make fmt      format the source"
@@ -62,6 +62,7 @@ audit:
 bench: build test-models
 	cargo bench
 	@benches/peers/run
+	@python3 benches/peers/files.py
 
 # In a workspace of its own, built by the nightly compiler: llama.cpp is built once more for it.
 FUZZ_SECONDS ?= 60

@@ -19,15 +19,18 @@
 //! ```
 //!
 //! The parts, from the bottom up: [`engine`] computes, [`registry`] knows files by name and content, [`rag`] finds
-//! passages in documents and cites them, [`guard`] measures what an adapter costs.
+//! passages in documents and cites them, [`guard`] measures what an adapter costs, [`tune`] finds the fastest layout of a
+//! model.
 
 pub mod engine;
 mod error;
 pub mod guard;
 pub mod inspect;
 mod llama;
+mod prose;
 pub mod rag;
 pub mod registry;
 pub mod rewrite;
+pub mod tune;
 
 pub use error::{Error, ErrorKind, Result};

@@ -67,6 +67,15 @@ fn dependencies_point_one_way() {
         &["crate::rag", "crate::llama", "crate::guard"],
     );
     never_mentions("src/guard", &["crate::rag", "crate::llama", "crate::cli"]);
+    never_mentions(
+        "src/tune",
+        &[
+            "crate::rag",
+            "crate::llama",
+            "crate::guard",
+            "crate::registry",
+        ],
+    );
     never_mentions("src/cli", &["llama_cpp", "unforget_quant"]);
     never_mentions("quant/src", &["unforget::"]);
 }
@@ -78,6 +87,7 @@ fn only_the_boundary_knows_llama_cpp() {
         "src/rag",
         "src/registry",
         "src/guard",
+        "src/tune",
         "ffi/src",
     ] {
         never_mentions(folder, &["llama_cpp_2", "llama_cpp_sys_2"]);

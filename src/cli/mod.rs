@@ -26,6 +26,9 @@ mod report;
 mod resolve;
 mod run;
 mod sweep;
+mod tune;
+mod tuned;
+mod versions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -88,10 +91,14 @@ enum Command {
     Remove(remove::Args),
     /// Store a model in another type: fewer bits, less memory
     Quantize(quantize::Args),
+    /// Find the layout and settings that are fastest here and as good as the model's file
+    Tune(tune::Args),
     /// Measure what adapters make the base forget, and judge it by a budget
     Check(check::Args),
     /// Find the scale at which an adapter gains most inside the budget
     Sweep(sweep::Args),
+    /// Score the versions of an adapter on their tasks: what learning the next one made them forget
+    Versions(versions::Args),
     /// Show a report of the guard again, or verify a certificate
     Report(report::Args),
     /// Measure prefill and decode
@@ -136,8 +143,10 @@ fn run(cli: Cli) -> unforget::Result<ExitCode> {
         Command::Adapter(args) => adapter::run(args, &context),
         Command::Remove(args) => remove::run(&args, &context),
         Command::Quantize(args) => quantize::run(args, &context),
+        Command::Tune(args) => tune::run(&args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Sweep(args) => sweep::run(args, &context),
+        Command::Versions(args) => versions::run(&args, &context),
         Command::Report(args) => report::run(args, &context),
         Command::Bench(args) => bench::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),

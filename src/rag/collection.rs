@@ -10,6 +10,7 @@ use super::embed::EmbedderId;
 use super::freeze::{Freeze, key};
 use super::index::{Index, index_path};
 use super::lock::WriterLock;
+use super::rerank::Rerank;
 use super::rows::{ChunkRow, DocumentSummary, Version};
 use super::store::Store;
 use crate::{Error, Result};
@@ -25,6 +26,7 @@ pub struct Collection {
     embedder: EmbedderId,
     store: Store,
     index: Index,
+    reranker: Option<Box<dyn Rerank>>,
 }
 
 impl Collection {
@@ -65,7 +67,13 @@ impl Collection {
             index: Index::new(freeze),
             embedder,
             store,
+            reranker: None,
         })
+    }
+
+    /// Has the best hits of each search read again by `reranker`, and put into its order.
+    pub fn rerank_with(&mut self, reranker: Box<dyn Rerank>) {
+        self.reranker = Some(reranker);
     }
 
     /// Its name: that of its folder.
@@ -219,6 +227,10 @@ impl Collection {
         let freeze = freeze(&self.store, dir, &self.embedder)?;
         let key = key(&freeze.identity, &self.store.moment()?.epoch);
         Ok(Frozen::open(&index_path(dir), &key, freeze.dimension))
+    }
+
+    pub(super) fn reranker(&mut self) -> Option<&mut (dyn Rerank + 'static)> {
+        self.reranker.as_deref_mut()
     }
 
     pub(super) fn store(&self) -> &Store {

@@ -100,11 +100,12 @@ impl Filter {
             return Ok(None);
         }
         let globs = self.globs()?;
+        let numbers: HashSet<i64> = self.documents.iter().copied().collect();
         let mut documents = HashSet::new();
         for document in store.filed()? {
             let since = self.since.is_none_or(|Date(since)| document.at >= since);
             let path = self.paths.is_empty() || globs.is_match(&document.path);
-            let number = self.documents.is_empty() || self.documents.contains(&document.id);
+            let number = numbers.is_empty() || numbers.contains(&document.id);
             let tagged = || self.tags.iter().any(|tag| document.tags.contains(tag));
             if since && path && number && (self.tags.is_empty() || tagged()) {
                 documents.insert(document.id);

@@ -368,17 +368,17 @@ impl Store {
         }
     }
 
-    /// Ids of the `limit` chunks that match the FTS5 `query` best, best first, ties by id; of the `allowed` ones, where
-    /// some are.
+    /// The `limit` chunks that match the FTS5 `query` best, with their BM25 scores, best first, ties by id; of the `allowed`
+    /// ones, where some are.
     pub fn matching(
         &self,
         query: &str,
         limit: usize,
         allowed: Option<&Allowed>,
-    ) -> Result<Vec<i64>> {
+    ) -> Result<Vec<(i64, f64)>> {
         self.read(|conn| {
             let mut select = conn.prepare_cached(
-                "SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rank, rowid LIMIT ?2",
+                "SELECT rowid, rank FROM words WHERE words MATCH ?1 ORDER BY rank, rowid LIMIT ?2",
             )?;
             // The ranking is made whole in any case; among allowed ones it is read until there are enough.
             let read = if allowed.is_none() {
@@ -387,9 +387,12 @@ impl Store {
                 usize::MAX >> 1
             };
             select
-                .query_map(params![query, read], |row| row.get(0))?
-                .filter(|id| match (id, allowed) {
-                    (Ok(id), Some(allowed)) => allowed.has(*id),
+                // SQLite's rank is the negative of BM25, so that the best come first.
+                .query_map(params![query, read], |row| {
+                    Ok((row.get(0)?, -row.get::<_, f64>(1)?))
+                })?
+                .filter(|found| match (found, allowed) {
+                    (Ok((id, _)), Some(allowed)) => allowed.has(*id),
                     _ => true,
                 })
                 .take(limit)

@@ -24,6 +24,10 @@ pub struct Args {
     #[arg(long, default_value_t, value_name = "MODE")]
     mode: SearchMode,
 
+    /// Cross-encoder to read the best passages again with: an installed name or a GGUF file
+    #[arg(long, env = "UNFORGET_RERANK", value_name = "NAME|FILE")]
+    rerank: Option<String>,
+
     #[command(flatten)]
     filter: FilterArgs,
 
@@ -66,7 +70,9 @@ impl FilterArgs {
 pub fn run(args: Args, context: &Context) -> Result<()> {
     let mut collection = resolve::open_collection(&context.home, &args.collection.collection)?;
     let registry = Registry::open(&context.home)?;
-    let mut embedder = resolve::open_embedder(&registry, &args.session.resolve())?;
+    let sizes = args.session.resolve();
+    let mut embedder = resolve::open_embedder(&registry, &sizes)?;
+    resolve::add_reranker(&mut collection, args.rerank.as_deref(), &registry, &sizes)?;
     let options = SearchOptions {
         limit: args.limit,
         mode: args.mode,
