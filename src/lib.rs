@@ -29,5 +29,7 @@ mod llama;
 pub mod rag;
 pub mod registry;
 pub mod rewrite;
+#[cfg(feature = "serve")]
+pub mod serve;
 
 pub use error::{Error, ErrorKind, Result};

@@ -9,16 +9,19 @@
 
 mod adapter;
 mod bench;
+mod constraint;
 pub mod divergence;
 mod embedder;
 mod generation;
 mod hash;
+mod logprobs;
 mod memory;
 mod model;
 mod outcome;
 mod pool;
 mod profile;
 mod sampling;
+mod scheduler;
 mod scorer;
 mod session;
 mod stack;
@@ -32,15 +35,20 @@ pub use crate::llama::{
 };
 pub use adapter::Adapter;
 pub use bench::{BenchResult, BenchTest, bench};
+pub use constraint::{Constraint, ConstraintFactory};
 pub use embedder::Embedder;
 pub use generation::{GenerateOptions, Generation};
 pub use hash::ContentHash;
+pub use logprobs::{Alternative, TokenLogprob};
 pub use memory::{MemoryUse, memory_use};
 pub use model::{Model, ModelOptions, is_encoder};
 pub use outcome::{FinishReason, Outcome, Timings, Usage};
 pub use pool::{PoolLimits, SessionPool};
 pub use profile::LayerProfile;
 pub use sampling::SamplingParams;
+pub use scheduler::{
+    CompletionRequest, Event, Finished, Scheduler, SchedulerOptions, SchedulerStats, Sink,
+};
 pub use scorer::{GreedyAnswer, RowAt, ScoreItem, Scorer, ScorerOptions};
 pub use session::{Prefill, Session, SessionOptions};
 pub use stack::AdapterStack;

@@ -107,6 +107,19 @@ impl Collection {
         Ok(chunks)
     }
 
+    /// The chunk with this number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownName`] when there is none, or no longer.
+    pub fn passage(&self, id: i64) -> Result<ChunkRow> {
+        self.store.chunk(id)?.ok_or_else(|| Error::UnknownName {
+            what: "passage",
+            name: id.to_string(),
+            nearest: None,
+        })
+    }
+
     /// Removes document `id`. Its file stays; [`Collection::sync`] adds it again while it is under a path once added.
     ///
     /// # Errors

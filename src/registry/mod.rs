@@ -13,6 +13,7 @@
 //! It leaves to others: reading GGUF (`unforget-quant`), measuring an adapter (`guard`, which then calls [`Registry::certify`]) and loading anything (`engine`).
 
 mod adapter_state;
+mod admission;
 mod catalog;
 mod disk;
 mod hasher;
@@ -28,6 +29,7 @@ mod report_file;
 mod store;
 
 pub use adapter_state::AdapterState;
+pub use admission::{Admission, admit};
 pub use catalog::{Catalog, Entry, FileSpec, HubFile, ModelKind, PipMember, Source};
 pub use home::{HOME_VARIABLE, Home};
 pub use import::{convert_embedder, import_adapter};
