@@ -9,17 +9,19 @@ UNFORGET  := target/release/unforget
 # Where the tests and benches look for the models.
 export UNFORGET_TEST_HOME := $(TEST_HOME)
 
-.PHONY: help demo test check lint fmt audit bench fuzz install header build test-models
+.PHONY: help demo test test-page check lint fmt audit bench fuzz install header page build test-models
 
 help:
 	@echo "make demo     build, fetch the default models and show the main job"
 	@echo "make test     the whole test suite"
+	@echo "make test-page the part of it that drives the page in a browser"
 	@echo "make check    the quick part of it: format, clippy and unit tests"
 	@echo "make lint     format, clippy, licences, duplicates and sources"
 	@echo "make bench    benchmarks, and the same against llama-cpp-python"
 	@echo "make fuzz     feed the file readers damaged files, FUZZ_SECONDS (60) for each target"
 	@echo "make install  the unforget command into cargo's bin folder"
 	@echo "make fmt      format the source"
+	@echo "make page     build the page that the server shows, from page/ into src/serve/page/"
 	@echo "make header   write ffi/include/unforget.h anew"
 	@echo "make audit    security advisories (needs the network)"
 
@@ -34,6 +36,10 @@ test: build test-models
 	@scripts/bootstrap test
 	cargo nextest run --release --workspace --no-fail-fast
 	cargo test --release --workspace --doc
+	@scripts/page test
+
+test-page: build test-models
+	@scripts/page test
 
 # Fetched once into a data folder of the tests' own; a second run finds them there.
 test-models: build
@@ -51,6 +57,7 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	cargo deny check --hide-inclusion-graph licenses bans sources
+	@scripts/page check
 
 fmt:
 	cargo fmt --all
@@ -75,6 +82,9 @@ fuzz:
 install:
 	@scripts/bootstrap build
 	cargo install --locked --path .
+
+page:
+	@scripts/page build
 
 header:
 	@scripts/bootstrap build

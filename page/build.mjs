@@ -8,6 +8,8 @@ import { build } from "esbuild";
 const here = path.dirname(fileURLToPath(import.meta.url));
 const out = path.join(here, "../src/serve/page");
 
+const { version } = JSON.parse(await readFile(path.join(here, "node_modules/marked/package.json"), "utf8"));
+
 const built = await build({
   absWorkingDir: here,
   entryPoints: { app: "src/main.ts", style: "src/style/style.css" },
@@ -18,7 +20,9 @@ const built = await build({
   format: "esm",
   target: ["es2022", "chrome111", "firefox113", "safari16.4"],
   charset: "utf8",
-  legalComments: "eof",
+  // See NOTICE. marked's own comment is not one that esbuild takes for a legal one.
+  banner: { js: `/*! With marked ${version}: Copyright (c) 2018+, MarkedJS; (c) 2011-2018, Christopher Jeffrey. MIT License */` },
+  legalComments: "inline",
   logLevel: "warning",
 });
 const files = new Map(built.outputFiles.map((file) => [path.basename(file.path), Buffer.from(file.contents)]));

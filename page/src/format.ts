@@ -4,6 +4,13 @@ export function decimals(value: number, digits: number): string {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+/** With its sign, a real minus among them. */
+export function signed(value: number, digits: number): string {
+  const size = decimals(Math.abs(value), digits);
+  if (Number(size) === 0) return size;
+  return `${value < 0 ? "−" : "+"}${size}`;
+}
+
 /** 0.14 s, 2.3 s, 12 s */
 export function seconds(ms: number): string {
   const s = ms / 1000;

@@ -25,8 +25,8 @@ function block(token: MarkedToken, depth: number): Node {
   if (depth > MAX_DEPTH) return h("p", {}, token.raw);
   switch (token.type) {
     case "heading":
-      // The page has its own headings above: those of an answer come below them.
-      return h(`h${Math.min(token.depth + 2, 6)}` as "h3", {}, ...inline(token.tokens, depth));
+      // The page itself is the first: those of an answer come below it.
+      return h(`h${Math.min(token.depth + 1, 6)}` as "h2", {}, ...inline(token.tokens, depth));
     case "paragraph":
       return h("p", {}, ...inline(token.tokens, depth));
     case "code":

@@ -1,7 +1,7 @@
 /** An adapter: its switch, its scale, and what the guard says of it. */
 
 import type { Adapter } from "../api/adapters.ts";
-import { freshId, h, setAttribute } from "../dom.ts";
+import { freshId, h } from "../dom.ts";
 import { scale } from "../format.ts";
 import type { Choice } from "../setup.ts";
 import { stateBadge } from "../view/badge.ts";
@@ -66,9 +66,8 @@ export class AdapterCard {
     this.#row.hidden = !isOn;
     this.#slider.value = String(wanted);
     this.#figure.textContent = scale(wanted);
-    setAttribute(this.element, "class", isOn ? "card on" : "card");
-    const refused = isOn && isRefused(adapter, wanted);
-    this.#words.classList.toggle("bad", refused);
+    this.element.classList.toggle("on", isOn);
+    this.element.classList.toggle("refused", isOn && isRefused(adapter, wanted));
     this.#words.textContent = guardWords(adapter, wanted, isOn);
   }
 }

@@ -7,9 +7,8 @@ const MAX = 100;
  */
 export function serverName(name: string): string {
   const plain = name.normalize("NFKD").replace(/\p{M}/gu, "");
-  const dot = plain.lastIndexOf(".");
-  const ending = dot > 0 ? trim(plain.slice(dot + 1)) : "";
-  const stem = trim(dot > 0 ? plain.slice(0, dot) : plain) || "file";
+  const ending = /\.([A-Za-z0-9]{1,10})$/.exec(plain)?.[1] ?? "";
+  const stem = trim(ending === "" ? plain : plain.slice(0, -ending.length - 1)) || "file";
   if (ending === "") return trim(stem.slice(0, MAX));
   return `${trim(stem.slice(0, MAX - ending.length - 1))}.${ending}`;
 }

@@ -3,7 +3,7 @@
 import { hasKey } from "../api/http.ts";
 import { report, reportPath, type GroupResult, type Report } from "../api/report.ts";
 import { fill, h, type Child } from "../dom.ts";
-import { count, decimals, scale } from "../format.ts";
+import { decimals, scale, signed } from "../format.ts";
 import { icon } from "../icons.ts";
 import { verdictBadge } from "./badge.ts";
 import { intervalPlot, reach } from "./interval-plot.ts";
@@ -46,7 +46,7 @@ function content(adapter: string, { outcome, ...about }: Report): Child[] {
 }
 
 function groups(all: GroupResult[]): HTMLElement {
-  const titles = ["Group", "Items", "Base", "Adapted", "Change", "", "Verdict"];
+  const titles = ["Group", "Verdict", "Change", "Interval", "Base", "Adapted", "Items"];
   const widest = new Map<string, number>();
   for (const one of all) widest.set(one.metric, Math.max(widest.get(one.metric) ?? 0, reach(one)));
   const rows = all.map((one) => row(one, widest.get(one.metric) ?? 1));
@@ -63,22 +63,19 @@ function groups(all: GroupResult[]): HTMLElement {
 }
 
 function row(one: GroupResult, widest: number): HTMLElement {
-  const signed = (value: number): string => `${value > 0 ? "+" : ""}${decimals(value, 3)}`;
   const interval =
-    one.ci_low === null || one.ci_high === null ? "" : `${signed(one.ci_low)} to ${signed(one.ci_high)}`;
+    one.ci_low === null || one.ci_high === null ? "" : `${signed(one.ci_low, 3)} to ${signed(one.ci_high, 3)}`;
   return h(
     "tr",
     {},
     h("th", { scope: "row" }, one.name.replaceAll("_", " "), h("small", {}, one.metric.replaceAll("_", " "))),
-    h("td", {}, count(one.n, "", "").trim()),
-    h("td", {}, decimals(one.base, 3)),
-    h("td", {}, decimals(one.adapted, 3)),
-    h("td", {}, signed(one.delta), h("small", {}, interval)),
-    h("td", { class: "plot" }, intervalPlot(one, widest)),
     h(
       "td",
       { title: one.reason },
-      one.verdict === null ? h("span", { class: "dim" }, "not judged") : verdictBadge(one.verdict),
+      one.verdict === null ? h("span", { class: "dim" }, "Not judged") : verdictBadge(one.verdict),
     ),
+    h("td", { class: "figure" }, signed(one.delta, 3), h("small", {}, interval)),
+    h("td", {}, intervalPlot(one, widest)),
+    ...[decimals(one.base, 3), decimals(one.adapted, 3), one.n].map((figure) => h("td", { class: "figure" }, figure)),
   );
 }

@@ -41,7 +41,7 @@ export class Sources {
     if (rows.length === 0) return;
     const id = freshId("sources");
     const list = h("ul", { "aria-labelledby": id }, ...rows.map(({ element }) => element));
-    append(this.element, [h("h3", { id }, title), list]);
+    append(this.element, [h("h2", { id }, title), list]);
   }
 }
 
