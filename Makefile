@@ -9,12 +9,13 @@ UNFORGET  := target/release/unforget
 # Where the tests and benches look for the models.
 export UNFORGET_TEST_HOME := $(TEST_HOME)
 
-.PHONY: help demo test test-page check lint fmt audit bench fuzz install header page build test-models
+.PHONY: help demo test test-page clients check lint fmt audit bench fuzz install header page build test-models
 
 help:
 	@echo "make demo     build, fetch the default models and show the main job"
 	@echo "make test     the whole test suite"
-	@echo "make test-page the part of it that drives the page in a browser"
+	@echo "make test-page the part of it that drives the server's page in a browser"
+	@echo "make clients  real clients against the server, lm-eval included"
 	@echo "make check    the quick part of it: format, clippy and unit tests"
 	@echo "make lint     format, clippy, licences, duplicates and sources"
 	@echo "make bench    benchmarks, and the same against llama-cpp-python"
@@ -36,10 +37,16 @@ test: build test-models
 	@scripts/bootstrap test
 	cargo nextest run --release --workspace --no-fail-fast
 	cargo test --release --workspace --doc
+	@tests/clients/run
 	@scripts/page test
 
+# In Chromium, which is installed where it can be.
 test-page: build test-models
 	@scripts/page test
+
+# Also the client that takes a minute and a large installation: lm-eval.
+clients: build test-models
+	@tests/clients/run --all
 
 # Fetched once into a data folder of the tests' own; a second run finds them there.
 test-models: build

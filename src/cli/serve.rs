@@ -27,19 +27,39 @@ use super::{Context, interrupt, output, resolve};
     Ctrl-C lets answers that are under way finish; a second one ends at once.")]
 pub struct Args {
     /// Address to listen at; any but this machine's own needs --api-key
-    #[arg(long, env = "UNFORGET_HOST", default_value = "127.0.0.1", value_name = "HOST")]
+    #[arg(
+        long,
+        env = "UNFORGET_HOST",
+        default_value = "127.0.0.1",
+        value_name = "HOST"
+    )]
     host: String,
 
     /// Port; 0 takes any free one, which the ready line names
-    #[arg(long, env = "UNFORGET_PORT", default_value_t = 8080, value_name = "PORT")]
+    #[arg(
+        long,
+        env = "UNFORGET_PORT",
+        default_value_t = 8080,
+        value_name = "PORT"
+    )]
     port: u16,
 
     /// Key that clients have to send as `Authorization: Bearer KEY`
-    #[arg(long, env = "UNFORGET_API_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(
+        long,
+        env = "UNFORGET_API_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
     api_key: Option<String>,
 
     /// Name that clients may use for this host, besides localhost; repeat it for several
-    #[arg(long = "allow-host", env = "UNFORGET_ALLOW_HOST", value_delimiter = ',', value_name = "NAME")]
+    #[arg(
+        long = "allow-host",
+        env = "UNFORGET_ALLOW_HOST",
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
     allowed_hosts: Vec<String>,
 
     /// Folder from which adapters may be loaded by request; off without it
@@ -56,15 +76,30 @@ pub struct Args {
     parallel: u32,
 
     /// Requests that are computed or wait; more are answered with 429
-    #[arg(long, env = "UNFORGET_MAX_REQUESTS", default_value_t = 64, value_name = "N")]
+    #[arg(
+        long,
+        env = "UNFORGET_MAX_REQUESTS",
+        default_value_t = 64,
+        value_name = "N"
+    )]
     max_requests: usize,
 
     /// Connections at once
-    #[arg(long, env = "UNFORGET_MAX_CONNECTIONS", default_value_t = 1024, value_name = "N")]
+    #[arg(
+        long,
+        env = "UNFORGET_MAX_CONNECTIONS",
+        default_value_t = 1024,
+        value_name = "N"
+    )]
     max_connections: usize,
 
     /// Seconds that a whole answer may take
-    #[arg(long, env = "UNFORGET_TIMEOUT", default_value_t = 600, value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "UNFORGET_TIMEOUT",
+        default_value_t = 600,
+        value_name = "SECONDS"
+    )]
     timeout: u64,
 
     /// Tokens of KV cache for one stack of adapters [default: 512 for each parallel request]
@@ -72,7 +107,12 @@ pub struct Args {
     kv_tokens: Option<u32>,
 
     /// Stacks of adapters that have their own KV cache at once
-    #[arg(long, env = "UNFORGET_MAX_STACKS", default_value_t = 4, value_name = "N")]
+    #[arg(
+        long,
+        env = "UNFORGET_MAX_STACKS",
+        default_value_t = 4,
+        value_name = "N"
+    )]
     max_stacks: usize,
 
     #[command(flatten)]

@@ -137,7 +137,8 @@ impl Model {
     pub fn is_recurrent(&self) -> bool {
         // SAFETY: the model is alive, and both functions only read it.
         unsafe {
-            sys::llama_model_is_recurrent(self.as_ptr()) || sys::llama_model_is_hybrid(self.as_ptr())
+            sys::llama_model_is_recurrent(self.as_ptr())
+                || sys::llama_model_is_hybrid(self.as_ptr())
         }
     }
 

@@ -42,9 +42,10 @@ pub(super) async fn log(State(app): State<Arc<App>>, request: Request, next: Nex
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    response
-        .headers_mut()
-        .insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }
 
@@ -127,10 +128,23 @@ mod tests {
     #[test]
     fn only_known_names_are_this_host() {
         let allowed = ["box.lan".to_owned()];
-        for good in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:80", "[::1]", "box.lan:80"] {
+        for good in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "[::1]:80",
+            "[::1]",
+            "box.lan:80",
+        ] {
             assert!(is_allowed(good, &allowed), "{good}");
         }
-        for bad in ["", "evil.example", "localhost.evil.example", "127.0.0.1.nip.io:80", "box.lan"] {
+        for bad in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.nip.io:80",
+            "box.lan",
+        ] {
             assert!(!is_allowed(bad, &[]), "{bad}");
         }
     }

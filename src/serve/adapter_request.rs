@@ -113,7 +113,10 @@ impl AdapterFields {
         if wanted.len() > MAX_STACK {
             return Err(ApiError::invalid(
                 "adapter",
-                format!("{} adapters in one stack; at most {MAX_STACK}", wanted.len()),
+                format!(
+                    "{} adapters in one stack; at most {MAX_STACK}",
+                    wanted.len()
+                ),
             ));
         }
         Ok(wanted)
@@ -165,7 +168,10 @@ mod tests {
             WantedName::Index(index) => format!("#{index}"),
         };
         let wanted = fields.wanted().expect("wanted");
-        wanted.into_iter().map(|w| (name(w.name), w.scale)).collect()
+        wanted
+            .into_iter()
+            .map(|w| (name(w.name), w.scale))
+            .collect()
     }
 
     #[test]
@@ -173,7 +179,9 @@ mod tests {
         assert_eq!(wanted(r#"{"adapter": "a"}"#), [("a".into(), None)]);
         assert_eq!(wanted(r#"{"adapter": "a=0.5"}"#), [("a".into(), Some(0.5))]);
         assert_eq!(
-            wanted(r#"{"adapter": ["a", {"name": "b", "scale": -1}], "lora": [{"id": 1, "scale": 2}, {"id": "c"}]}"#),
+            wanted(
+                r#"{"adapter": ["a", {"name": "b", "scale": -1}], "lora": [{"id": 1, "scale": 2}, {"id": "c"}]}"#
+            ),
             [
                 ("a".into(), None),
                 ("b".into(), Some(-1.0)),

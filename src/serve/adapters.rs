@@ -123,7 +123,10 @@ impl Adapters {
         let name = match &wanted.name {
             WantedName::Name(name) => name.clone(),
             WantedName::Index(index) => self.names()?.get(*index).cloned().ok_or_else(|| {
-                ApiError::invalid("lora", format!("there is no adapter with id {index}; see /lora-adapters"))
+                ApiError::invalid(
+                    "lora",
+                    format!("there is no adapter with id {index}; see /lora-adapters"),
+                )
             })?,
         };
         let loaded = self.shelf().by_request.get(&name).cloned();
@@ -263,10 +266,14 @@ impl Adapters {
         replaces: Option<ContentHash>,
     ) -> ApiResult<Option<ContentHash>> {
         if self.registry().adapters()?.iter().any(|r| r.name == name) {
-            return Err(conflict(format!("'{name}' is an imported adapter; load this one under another name")));
+            return Err(conflict(format!(
+                "'{name}' is an imported adapter; load this one under another name"
+            )));
         }
         if name == self.model.name() {
-            return Err(conflict(format!("'{name}' is the base; load this one under another name")));
+            return Err(conflict(format!(
+                "'{name}' is the base; load this one under another name"
+            )));
         }
         let mut shelf = self.shelf();
         let now = shelf.by_request.get(name).map(Adapter::sha256);
@@ -279,7 +286,9 @@ impl Adapters {
             Some(now) => Err(conflict(format!(
                 "'{name}' is loaded with content {now}; give that as 'replaces' to replace it"
             ))),
-            None => Err(conflict(format!("'{name}' is not loaded, so there is nothing to replace"))),
+            None => Err(conflict(format!(
+                "'{name}' is not loaded, so there is nothing to replace"
+            ))),
         }
     }
 
@@ -295,7 +304,9 @@ impl Adapters {
             .into());
         };
         if sha256.is_some_and(|sha256| sha256 != now) {
-            return Err(conflict(format!("'{name}' is loaded with other content: {now}")));
+            return Err(conflict(format!(
+                "'{name}' is loaded with other content: {now}"
+            )));
         }
         shelf.by_request.remove(name);
         Ok(now)
@@ -311,5 +322,9 @@ impl Adapters {
 }
 
 fn conflict(message: String) -> ApiError {
-    ApiError::new(axum::http::StatusCode::CONFLICT, "content_conflict", message)
+    ApiError::new(
+        axum::http::StatusCode::CONFLICT,
+        "content_conflict",
+        message,
+    )
 }

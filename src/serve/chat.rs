@@ -54,7 +54,10 @@ pub(super) async fn complete(
     let streams = request.streams();
     let mut prepared = app.blocking(move |app| prepare(app, &request)).await?;
     // Nothing relevant was found: say so, and do not ask the model.
-    let ask = prepared.grounding.as_ref().is_none_or(|found| !found.is_empty());
+    let ask = prepared
+        .grounding
+        .as_ref()
+        .is_none_or(|found| !found.is_empty());
     let requests = std::mem::take(&mut prepared.requests);
     if !ask {
         drop(place);
@@ -78,13 +81,14 @@ fn prepare(app: &App, request: &ChatRequest) -> ApiResult<Prepared> {
     let logprobs = request.logprobs()?;
     let mut messages = request.read_messages()?;
     let tools = request.tools.read(app)?;
-    let (stack, report) = app
-        .adapters()
-        .resolve(&request.adapters, app.scheduler())?;
+    let (stack, report) = app.adapters().resolve(&request.adapters, app.scheduler())?;
     let grounding = match &request.documents {
         None => None,
         Some(_) if n > 1 => {
-            return Err(ApiError::invalid("n", "one answer at a time from documents"));
+            return Err(ApiError::invalid(
+                "n",
+                "one answer at a time from documents",
+            ));
         }
         Some(documents) => {
             let max_tokens = request.sampling.options(0)?.max_tokens;
@@ -95,7 +99,9 @@ fn prepare(app: &App, request: &ChatRequest) -> ApiResult<Prepared> {
     if size > MAX_PROMPT {
         return Err(too_long(size));
     }
-    let prompt = app.template()?.render_with(&messages, tools.for_template())?;
+    let prompt = app
+        .template()?
+        .render_with(&messages, tools.for_template())?;
     let tokens = app.model().tokenize_prompt(&prompt)?;
     let mut requests = Vec::with_capacity(n);
     for index in 0..n {
@@ -177,7 +183,9 @@ fn whole(app: &App, prepared: &Prepared, answered: Vec<Answered>) -> Value {
         .enumerate()
         .map(|(index, one)| {
             // The text with its numbers is the answer, as `unforget ask` prints it.
-            let text = documents.as_ref().map_or(one.text, |report| report.text.clone());
+            let text = documents
+                .as_ref()
+                .map_or(one.text, |report| report.text.clone());
             choice(app, prepared, index, text, &one.logprobs, &one.finished)
         })
         .collect();

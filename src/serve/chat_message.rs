@@ -89,9 +89,12 @@ impl ChatMessageField {
     /// Checks it and makes it what templates read.
     pub(super) fn read(&self) -> ApiResult<TemplateMessage> {
         let tool_calls = match &self.tool_calls {
-            Some(calls) if !calls.is_empty() => {
-                Some(calls.iter().map(ToolCallField::read).collect::<ApiResult<_>>()?)
-            }
+            Some(calls) if !calls.is_empty() => Some(
+                calls
+                    .iter()
+                    .map(ToolCallField::read)
+                    .collect::<ApiResult<_>>()?,
+            ),
             _ => None,
         };
         let content = match &self.content {
@@ -138,7 +141,10 @@ impl ContentField {
 impl ToolCallField {
     fn read(&self) -> ApiResult<Value> {
         let arguments: Value = serde_json::from_str(&self.function.arguments).map_err(|error| {
-            ApiError::invalid("messages", format!("arguments of a tool call are not JSON: {error}"))
+            ApiError::invalid(
+                "messages",
+                format!("arguments of a tool call are not JSON: {error}"),
+            )
         })?;
         Ok(serde_json::json!({
             "type": "function",
@@ -163,7 +169,8 @@ mod tests {
         )
         .expect("text");
         assert_eq!((parts.role, parts.content.as_str()), ("system", "ab"));
-        let picture = read(r#"{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}"#);
+        let picture =
+            read(r#"{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}"#);
         assert_eq!(picture.err().map(|e| e.code), Some("unsupported_content"));
     }
 

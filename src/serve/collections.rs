@@ -65,7 +65,11 @@ pub(super) async fn create(
 ) -> ApiResult<(StatusCode, Json<Value>)> {
     app.blocking(move |app| {
         let is_new = app.library().create(&body.name)?;
-        let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+        let status = if is_new {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
         Ok((status, Json(about(&app.library().open(&body.name)?)?)))
     })
     .await
@@ -78,7 +82,9 @@ pub(super) async fn documents(
 ) -> ApiResult<Json<Value>> {
     app.blocking(move |app| {
         let documents = app.library().open(&name)?.documents()?;
-        Ok(Json(json!({ "object": "list", "collection": name, "data": documents })))
+        Ok(Json(
+            json!({ "object": "list", "collection": name, "data": documents }),
+        ))
     })
     .await
 }
@@ -198,7 +204,9 @@ pub(super) async fn search(
             ..default
         };
         let found = app.library().search(&name, &body.query, &options)?;
-        Ok(Json(json!({ "collection": name, "hits": found.hits, "timings": found.timings })))
+        Ok(Json(
+            json!({ "collection": name, "hits": found.hits, "timings": found.timings }),
+        ))
     })
     .await
 }

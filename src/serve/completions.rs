@@ -93,7 +93,10 @@ fn prepare(app: &App, body: &CompletionBody) -> ApiResult<Prepared> {
     if prompts.len() * n > MAX_CHOICES {
         return Err(ApiError::invalid(
             "prompt",
-            format!("{} answers in one request; at most {MAX_CHOICES}", prompts.len() * n),
+            format!(
+                "{} answers in one request; at most {MAX_CHOICES}",
+                prompts.len() * n
+            ),
         ));
     }
     let (stack, report) = app.adapters().resolve(&body.adapters, app.scheduler())?;
@@ -174,7 +177,10 @@ fn echoes(model: &Model, field: &PromptField, prompts: &[Vec<Token>]) -> Vec<Str
     match field {
         PromptField::Text(one) => vec![one.clone()],
         PromptField::Texts(several) => several.clone(),
-        _ => prompts.iter().map(|prompt| model.detokenize(prompt)).collect(),
+        _ => prompts
+            .iter()
+            .map(|prompt| model.detokenize(prompt))
+            .collect(),
     }
 }
 

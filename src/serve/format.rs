@@ -83,9 +83,10 @@ mod tests {
     #[test]
     fn a_schema_has_limits() {
         let nested = |n: usize| {
-            (0..n).fold(Value::Null, |inner, _| {
-                serde_json::json!({ "properties": inner })
-            })
+            (0..n).fold(
+                Value::Null,
+                |inner, _| serde_json::json!({ "properties": inner }),
+            )
         };
         assert!(check_schema(&nested(MAX_SCHEMA_DEPTH), "p").is_ok());
         assert!(check_schema(&nested(MAX_SCHEMA_DEPTH + 1), "p").is_err());

@@ -94,9 +94,7 @@ impl DocumentsField {
             limit: self.passages()?,
             ..SearchOptions::default()
         };
-        let found = app
-            .library()
-            .search(&self.collection, &question, &search)?;
+        let found = app.library().search(&self.collection, &question, &search)?;
         let mut grounding = Grounding {
             collection: self.collection.clone(),
             passages: Vec::new(),

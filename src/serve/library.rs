@@ -9,9 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::error::{ApiError, ApiResult};
 use crate::engine::{CancelToken, Embedder, Model, ModelOptions, SessionOptions};
 use crate::error::{Error, Result};
-use crate::rag::{
-    Collection, DATABASE_FILE, Embed, EngineEmbedder, SearchOptions, SearchResult,
-};
+use crate::rag::{Collection, DATABASE_FILE, Embed, EngineEmbedder, SearchOptions, SearchResult};
 use crate::registry::{self, Catalog, Home, ModelKind, Registry};
 
 /// Collections that are kept open. Each keeps its vectors in memory: 1.5 kB a passage.
@@ -99,8 +97,7 @@ impl Library {
             Some(open) if self.folder(name)?.join(DATABASE_FILE).is_file() => open,
             _ => self.open(name)?,
         };
-        let found =
-            self.with_embedder(|embedder| Ok(collection.search(query, embedder, options)?));
+        let found = self.with_embedder(|embedder| Ok(collection.search(query, embedder, options)?));
         let mut open = lock(&self.open);
         if open.len() < MAX_OPEN {
             open.insert(name.to_owned(), collection);

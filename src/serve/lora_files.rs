@@ -131,7 +131,14 @@ mod tests {
         assert!(confined(&folder, "a.gguf").is_ok());
         assert!(confined(&folder, "./a.gguf").is_ok());
         let secret = scratch.path().join("secret");
-        for path in ["../secret", "b.gguf", "", ".", "a.gguf\0", secret.to_str().expect("UTF-8")] {
+        for path in [
+            "../secret",
+            "b.gguf",
+            "",
+            ".",
+            "a.gguf\0",
+            secret.to_str().expect("UTF-8"),
+        ] {
             assert!(confined(&folder, path).is_err(), "{path:?}");
         }
         #[cfg(unix)]

@@ -18,9 +18,7 @@ use super::app::App;
 use crate::engine::{Finished, SchedulerStats, memory_use};
 
 /// Seconds to the first token.
-const TTFT_BUCKETS: [f64; 11] = [
-    0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6,
-];
+const TTFT_BUCKETS: [f64; 11] = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6];
 /// Seconds between two tokens.
 const TPOT_BUCKETS: [f64; 10] = [
     0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0,
@@ -88,7 +86,11 @@ impl Metrics {
         registry.register("http_requests", "Requests answered", self.http.clone());
         registry.register("completions", "Answers completed", self.completions.clone());
         registry.register("failures", "Answers that failed", self.failures.clone());
-        registry.register("prompt_tokens", "Tokens of prompts", self.prompt_tokens.clone());
+        registry.register(
+            "prompt_tokens",
+            "Tokens of prompts",
+            self.prompt_tokens.clone(),
+        );
         registry.register(
             "cached_tokens",
             "Tokens of prompts that were computed before",
@@ -99,21 +101,49 @@ impl Metrics {
             "Tokens of answers",
             self.completion_tokens.clone(),
         );
-        registry.register("queue_seconds", "From request to work on it", self.queue.clone());
-        registry.register("ttft_seconds", "From request to first token", self.ttft.clone());
-        registry.register("tpot_seconds", "From token to token, mean of an answer", self.tpot.clone());
+        registry.register(
+            "queue_seconds",
+            "From request to work on it",
+            self.queue.clone(),
+        );
+        registry.register(
+            "ttft_seconds",
+            "From request to first token",
+            self.ttft.clone(),
+        );
+        registry.register(
+            "tpot_seconds",
+            "From token to token, mean of an answer",
+            self.tpot.clone(),
+        );
         let engine = &self.engine;
         for (name, help, gauge) in [
             ("requests_waiting", "Requests that wait", &engine.waiting),
             ("requests_running", "Requests under way", &engine.running),
-            ("stacks", "Contexts, one for each stack of adapters in use", &engine.stacks),
-            ("prefixes_kept", "Finished requests whose tokens are kept", &engine.kept),
+            (
+                "stacks",
+                "Contexts, one for each stack of adapters in use",
+                &engine.stacks,
+            ),
+            (
+                "prefixes_kept",
+                "Finished requests whose tokens are kept",
+                &engine.kept,
+            ),
             ("kv_cells_used", "Cells of KV taken", &engine.cells_used),
             ("kv_cells", "Cells of KV", &engine.cells),
             ("engine_steps", "Batches computed", &engine.steps),
             ("engine_tokens", "Tokens computed", &engine.tokens),
-            ("restacked", "Times that a context got another stack", &engine.restacked),
-            ("anonymous_bytes", "Memory that is this process's own", &engine.memory),
+            (
+                "restacked",
+                "Times that a context got another stack",
+                &engine.restacked,
+            ),
+            (
+                "anonymous_bytes",
+                "Memory that is this process's own",
+                &engine.memory,
+            ),
         ] {
             registry.register(name, help, gauge.clone());
         }
@@ -136,7 +166,8 @@ impl Metrics {
         self.completions.inc();
         self.prompt_tokens.inc_by(usage.prompt_tokens as u64);
         self.cached_tokens.inc_by(usage.cached_tokens as u64);
-        self.completion_tokens.inc_by(usage.completion_tokens as u64);
+        self.completion_tokens
+            .inc_by(usage.completion_tokens as u64);
         self.queue.observe(finished.queued.as_secs_f64());
         if usage.completion_tokens > 0 {
             self.ttft.observe(finished.timings.ttft_ms / 1e3);

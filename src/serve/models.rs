@@ -174,8 +174,7 @@ pub(super) async fn report(
     Path(name): Path<String>,
     query: Result<Query<ReportQuery>, axum::extract::rejection::QueryRejection>,
 ) -> ApiResult<Response> {
-    let Query(query) =
-        query.map_err(|_| ApiError::invalid("format", "format is json or html"))?;
+    let Query(query) = query.map_err(|_| ApiError::invalid("format", "format is json or html"))?;
     app.blocking(move |app| {
         // A report names its adapter; what begins like a report's id is not one here.
         let record = app

@@ -43,8 +43,9 @@ impl SamplingFields {
             None => Ok(default),
             // llama-server's "off" and "all".
             Some(-1) => Ok(0),
-            Some(value) => u32::try_from(value)
-                .map_err(|_| ApiError::invalid(param, format!("{value} is not a whole number from 0"))),
+            Some(value) => u32::try_from(value).map_err(|_| {
+                ApiError::invalid(param, format!("{value} is not a whole number from 0"))
+            }),
         };
         Ok(GenerateOptions {
             max_tokens: self.max_tokens()?,
@@ -131,13 +132,19 @@ mod tests {
         assert_eq!(both.sampling.seed, 0, "u32::MAX and one more");
         assert_eq!(both.sampling.top_k, 0);
         let none = options("{}").expect("options");
-        assert_eq!((none.max_tokens, none.sampling.temperature), (DEFAULT_MAX_TOKENS, 0.0));
+        assert_eq!(
+            (none.max_tokens, none.sampling.temperature),
+            (DEFAULT_MAX_TOKENS, 0.0)
+        );
     }
 
     #[test]
     fn limits_name_their_field() {
         let param = |json: &str| options(json).err().and_then(|error| error.param);
-        assert_eq!(param(r#"{"max_tokens": -2}"#).as_deref(), Some("max_tokens"));
+        assert_eq!(
+            param(r#"{"max_tokens": -2}"#).as_deref(),
+            Some("max_tokens")
+        );
         assert_eq!(param(r#"{"top_k": -5}"#).as_deref(), Some("top_k"));
         let stop = format!(r#"{{"stop": "{}"}}"#, "s".repeat(MAX_STOP + 1));
         assert_eq!(param(&stop).as_deref(), Some("stop"));

@@ -85,7 +85,10 @@ mod tests {
                 .collect(),
         };
         let value = completion_logprobs(
-            &[token("é", None, &[]), token("b", Some(-2.0), &[("c", -0.5)])],
+            &[
+                token("é", None, &[]),
+                token("b", Some(-2.0), &[("c", -0.5)]),
+            ],
             3,
         );
         assert_eq!(value["tokens"], json!(["é", "b"]));

@@ -126,7 +126,12 @@ impl Tools {
         let Self::Required(tools) = self else {
             return Ok(None);
         };
-        let calls: Vec<Value> = tools.as_array().into_iter().flatten().map(call_schema).collect();
+        let calls: Vec<Value> = tools
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(call_schema)
+            .collect();
         let schema = json!({ "anyOf": calls });
         let grammar = format!("start: \"{BEGIN}\\n\" call \"\\n{END}\"\ncall: %json {schema}\n");
         Ok(Some(app.constraints()?.lark(grammar)?))

@@ -130,7 +130,9 @@ fn a_retired_adapter_is_not_run_and_certified_is_not_given_by_hand() {
     let unknown = scratch.run(&["adapter", "state", "triage-gentle", "splendid"]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
     assert!(
-        unknown.stderr.contains("quarantined, certified, failed or retired"),
+        unknown
+            .stderr
+            .contains("quarantined, certified, failed or retired"),
         "{unknown:?}"
     );
 }

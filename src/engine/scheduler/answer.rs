@@ -103,7 +103,13 @@ impl Answer {
     }
 
     /// Takes the row of the prompt's token at `index`, where `next` is the one that follows it there.
-    pub(super) fn prompt_row(&mut self, model: &Model, logits: &[f32], prompt: &[Token], index: usize) {
+    pub(super) fn prompt_row(
+        &mut self,
+        model: &Model,
+        logits: &[f32],
+        prompt: &[Token],
+        index: usize,
+    ) {
         let n_top = self.logprobs.unwrap_or(0);
         let Some(told) = &mut self.prompt_logprobs else {
             return;
@@ -133,7 +139,8 @@ impl Answer {
 
     /// Chooses the next token from the last one's logits.
     pub(super) fn row(&mut self, model: &Model, logits: &[f32]) -> Next {
-        self.choose(model, logits).unwrap_or_else(|error| self.fail(error))
+        self.choose(model, logits)
+            .unwrap_or_else(|error| self.fail(error))
     }
 
     fn choose(&mut self, model: &Model, logits: &[f32]) -> Result<Next> {
@@ -150,11 +157,11 @@ impl Answer {
         self.clock.first_token.get_or_insert(now);
         self.clock.last_token = Some(now);
         let logprob = match self.logprobs {
-            Some(n_top) => Some(
-                TokenLogprob::of(model, logits, token, n_top).ok_or_else(|| Error::NonFinite {
+            Some(n_top) => Some(TokenLogprob::of(model, logits, token, n_top).ok_or_else(
+                || Error::NonFinite {
                     place: format!("token {} of the answer", self.n_generated),
-                })?,
-            ),
+                },
+            )?),
             None => None,
         };
         if model.is_end_of_generation(token) {

@@ -134,8 +134,7 @@ impl Lane {
         if self.comes_soon(&waiting, n_shared) {
             return Admission::Later(waiting);
         }
-        let n_new =
-            cells_to_the_end(waiting.prompt.len(), waiting.answer.max_tokens()) - n_shared;
+        let n_new = cells_to_the_end(waiting.prompt.len(), waiting.answer.max_tokens()) - n_shared;
         if !self.make_room(n_new, donor, n_shared) {
             return Admission::Full(waiting);
         }
@@ -200,7 +199,11 @@ impl Lane {
                 continue;
             }
             // Only the donor is left: what the request does not share of it can go.
-            let Some(kept) = self.kept.iter_mut().find(|kept| kept.cells.len() > n_shared) else {
+            let Some(kept) = self
+                .kept
+                .iter_mut()
+                .find(|kept| kept.cells.len() > n_shared)
+            else {
                 return false;
             };
             self.context.truncate(kept.slot, n_shared);
@@ -370,8 +373,7 @@ impl Lane {
         for at in failed.into_iter().rev() {
             let running = &mut self.running[at];
             let sequence = &running.sequence;
-            self.context
-                .truncate(sequence.slot, sequence.cells.len());
+            self.context.truncate(sequence.slot, sequence.cells.len());
             running.answer.fail(Error::Engine(error.to_string()));
             self.retire(at);
         }

@@ -108,7 +108,8 @@ impl Worker {
                 waiting.answer.end(FinishReason::Cancelled);
             }
         }
-        self.waiting.retain(|waiting| !waiting.answer.is_cancelled());
+        self.waiting
+            .retain(|waiting| !waiting.answer.is_cancelled());
     }
 
     /// Lets requests join in the order in which they came, past those that cannot yet.
