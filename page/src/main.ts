@@ -29,19 +29,22 @@ const view = new ConversationView();
 view.onEmpty = showWelcome(model, () => drawer.open());
 const conversation = new Conversation(view);
 conversation.onUnreachable = () => connection.check();
-view.onAgain = () => void conversation.askAgain(choice.setup.value);
 
 const composer = new Composer(conversation.isBusy, connection.isOnline, {
   send: (message) => void conversation.ask(message, choice.setup.value),
   stop: () => conversation.stop(),
 });
+view.onAgain = () => {
+  void conversation.askAgain(choice.setup.value);
+  composer.focus();
+};
 showChips(choice, () => composer.focus());
 showStatus(connection.isOnline);
 
 const adaptersPanel = new AdaptersPanel(choice);
 const documentsPanel = new DocumentsPanel(choice);
 
-/** What the server has may have changed while it was away. */
+/** What the server has may have changed while it was away, or while somebody was in a terminal. */
 async function refresh(): Promise<void> {
   try {
     model.set(await baseName());
@@ -56,6 +59,9 @@ connection.isOnline.follow((isOnline) => {
   if (isOnline) void refresh();
 });
 connection.start();
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible" && connection.isOnline.value) void refresh();
+});
 askForKey(() => void refresh());
 
 byId("new-chat", HTMLButtonElement).addEventListener("click", () => {
@@ -66,5 +72,4 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
   if (!drawer.close()) conversation.stop();
 });
-// On a touch screen the focus would bring up the keyboard.
-if (matchMedia("(hover: hover)").matches) composer.focus();
+composer.focus();

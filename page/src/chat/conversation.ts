@@ -25,20 +25,20 @@ export class Conversation {
 
   readonly #listener: Listener;
   #turns: Turn[];
+  /** Never given twice, also when a conversation ends in the middle of an answer. */
+  #lastId: number;
   #stop: AbortController | null = null;
 
   constructor(listener: Listener) {
     this.#listener = listener;
     this.#turns = kept();
+    this.#lastId = this.#turns.at(-1)?.id ?? 0;
     listener.replaced(this.#turns);
   }
 
-  get isEmpty(): boolean {
-    return this.#turns.length === 0;
-  }
-
   ask(question: string, setup: Setup): Promise<void> {
-    const turn = newTurn((this.#turns.at(-1)?.id ?? 0) + 1, question, setup);
+    this.#lastId += 1;
+    const turn = newTurn(this.#lastId, question, setup);
     this.#turns.push(turn);
     this.#listener.added(turn);
     return this.#answer(turn);

@@ -53,20 +53,26 @@ function inside(tokens: Token[], depth: number): Node[] {
 }
 
 function codeBlock(token: Tokens.Code): Node {
-  const copy = h("button", { type: "button", class: "copy" }, "Copy");
-  copy.addEventListener("click", () => {
-    void navigator.clipboard.writeText(token.text).then(() => {
-      copy.textContent = "Copied";
-      setTimeout(() => (copy.textContent = "Copy"), 1500);
-    });
-  });
   const language = token.lang?.split(/\s/)[0] ?? "";
   return h(
     "div",
     { class: "code" },
-    h("div", { class: "code-head" }, h("span", {}, language || "text"), copy),
+    h("div", { class: "code-head" }, h("span", {}, language || "text"), copyButton(token.text)),
     h("pre", { tabindex: 0, "aria-label": `code, ${language || "text"}` }, h("code", {}, token.text)),
   );
+}
+
+/** Nothing where the browser has no clipboard: it gives one to this machine and to HTTPS only. */
+function copyButton(text: string): Node | null {
+  if (!isSecureContext) return null;
+  const copy = h("button", { type: "button", class: "copy" }, "Copy");
+  copy.addEventListener("click", () => {
+    void navigator.clipboard.writeText(text).then(() => {
+      copy.textContent = "Copied";
+      setTimeout(() => (copy.textContent = "Copy"), 1500);
+    });
+  });
+  return copy;
 }
 
 function list(token: Tokens.List, depth: number): Node {

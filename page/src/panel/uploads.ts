@@ -20,7 +20,7 @@ export class Uploads {
       this.#take(this.#input.files ?? []);
       this.#input.value = "";
     });
-    this.#zone = h("label", { class: "drop" }, this.#input, icon("upload"), h("span", {}, "Add files, or drop them here"));
+    this.#zone = h("label", { class: "drop" }, this.#input, icon("upload"), h("span", {}, "Add files", h("span", { class: "by-mouse" }, ", or drop them here")));
     for (const event of ["dragenter", "dragover"] as const) this.#zone.addEventListener(event, (drag) => this.#drag(drag));
     for (const event of ["dragleave", "drop"] as const) {
       this.#zone.addEventListener(event, () => this.#zone.classList.remove("over"));
@@ -58,7 +58,8 @@ export class Uploads {
     try {
       const report = await upload(collection, serverName(file.name), file, (share) => row.sent(share));
       row.end(report);
-      await this.done();
+      // Where the list cannot be had now, it is when the server is back.
+      await this.done().catch(() => undefined);
     } catch (error) {
       row.fail(error instanceof Error ? error.message : String(error));
     }

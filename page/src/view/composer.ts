@@ -6,6 +6,7 @@ import { icon } from "../icons.ts";
 
 /** Tallest that the field grows to, in pixels, before it scrolls. */
 const TALLEST = 200;
+const HAS_MOUSE = matchMedia("(hover: hover)");
 
 export interface ComposerActions {
   send(message: string): void;
@@ -32,8 +33,9 @@ export class Composer {
     isOnline.follow(() => this.#changed());
   }
 
+  /** Not on a touch screen, where the focus would bring up the keyboard. */
   focus(): void {
-    this.#field.focus({ preventScroll: true });
+    if (HAS_MOUSE.matches) this.#field.focus({ preventScroll: true });
   }
 
   #key(event: KeyboardEvent): void {

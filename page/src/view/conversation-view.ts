@@ -5,6 +5,7 @@ import { isSameSetup, type Setup, type Turn } from "../chat/turn.ts";
 import { byId, setAttribute } from "../dom.ts";
 import { icon } from "../icons.ts";
 import { Announcer } from "./announcer.ts";
+import { UNFOLDED } from "./sources.ts";
 import { TurnView } from "./turn-view.ts";
 
 /** Pixels from the end within which one is at it. */
@@ -29,6 +30,8 @@ export class ConversationView implements Listener {
     this.#toEnd.prepend(icon("down"));
     this.#toEnd.addEventListener("click", () => this.toEnd());
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    // Whoever opens a passage wants to read it, not to be led to the end.
+    this.#list.addEventListener(UNFOLDED, () => (this.#follows = false));
     new ResizeObserver(() => this.#follow()).observe(this.#list);
     new ResizeObserver(() => this.#follow()).observe(this.#scroller);
   }

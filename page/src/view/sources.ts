@@ -6,6 +6,9 @@ import { append, fill, freshId, h, setAttribute } from "../dom.ts";
 import { fileName } from "../format.ts";
 import { icon } from "../icons.ts";
 
+/** The event of a passage that was opened or closed. */
+export const UNFOLDED = "unfolded";
+
 type PassageReport = DocumentsReport["passages"][number];
 
 export class Sources {
@@ -87,6 +90,7 @@ class Row {
 
   #toggle(isOpen: boolean): void {
     this.#body.hidden = !isOpen;
+    this.element.dispatchEvent(new Event(UNFOLDED, { bubbles: true }));
     setAttribute(this.#button, "aria-expanded", String(isOpen));
     if (isOpen && !this.#isLoaded) void this.#load();
   }

@@ -9,8 +9,13 @@ import { facts } from "./facts.ts";
 import { Sources } from "./sources.ts";
 import { setupLine } from "./setup-line.ts";
 
-/** The codes of refusals that come from the guard. */
-const REFUSALS = ["adapter_refused_by_guard", "adapter_refused"];
+/** What an error is about, by its code. Its message says the rest. */
+const TITLES: Record<string, string> = {
+  adapter_refused_by_guard: "Refused by the guard",
+  adapter_refused: "Refused by the guard",
+  context_length_exceeded: "Too long for the model",
+  overloaded: "The server is busy",
+};
 
 export class TurnView {
   readonly element: HTMLLIElement;
@@ -89,7 +94,7 @@ export class TurnView {
 
   #refusal(): HTMLElement {
     const { code, message } = this.turn.error ?? { code: "", message: "" };
-    const title = REFUSALS.includes(code) ? "Refused by the guard" : "The server said no";
+    const title = TITLES[code] ?? "The server said no";
     const body = h("span", {}, h("b", {}, `${title}: `), message);
     const box = notice("bad", "cross", body, this.#againButton());
     box.setAttribute("role", "alert");
