@@ -201,8 +201,17 @@ fn adapter(
         return Ok((PathBuf::from(&request.name), request.scale.unwrap_or(1.0)));
     }
     let record: registry::AdapterRecord = registry.adapter(&request.name)?;
-    let scale = request.scale.unwrap_or(record.scale);
-    resolve::check_trust(&record, scale, force)?;
+    let strength = request.strength(record.strength());
+    resolve::check_trust(&record, strength, force)?;
+    if !strength.profile.is_flat() {
+        return Err(Error::InvalidArgument {
+            what: "--adapter",
+            value: format!("{}={strength}", record.name),
+            expected:
+                "a scale that is the same in all layers: merging knows no other; run it unmerged"
+                    .to_owned(),
+        });
+    }
     if record.base_sha256 != base.sha256 {
         let error = Error::AdapterMismatch {
             adapter: record.name,
@@ -222,5 +231,5 @@ fn adapter(
             found: found.to_string(),
         });
     }
-    Ok((record.path, scale))
+    Ok((record.path, strength.scale))
 }

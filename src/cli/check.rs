@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
-use unforget::engine::AdapterStack;
+use unforget::engine::{AdapterStack, Strength};
 use unforget::guard::budget::Budget;
 use unforget::guard::certificate::Certificate;
 use unforget::guard::check::{self, MeasureOptions, Tier};
@@ -66,6 +66,10 @@ pub struct MeasureArgs {
     #[arg(long, env = "UNFORGET_SUITE", value_name = "DIR")]
     pub suite: Option<PathBuf>,
 
+    /// Only these groups and texts, by name: a look at a part, which certifies nothing
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
+    pub groups: Vec<String>,
+
     /// The task that the adapter was made for: prompts with their right answers
     #[arg(long, env = "UNFORGET_DOMAIN", value_name = "FILE")]
     pub domain: Option<PathBuf>,
@@ -101,6 +105,7 @@ impl MeasureArgs {
         if let Some(folder) = &self.suite {
             suite.add_folder(folder)?;
         }
+        self.retain(&mut suite)?;
         if let Some(path) = &self.domain {
             suite.set_domain_file(path)?;
         }
@@ -117,6 +122,30 @@ impl MeasureArgs {
             budget,
             overlap,
         })
+    }
+
+    /// Leaves only the groups that were named.
+    fn retain(&self, suite: &mut Suite) -> Result<()> {
+        if self.groups.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = suite.names().map(str::to_owned).collect();
+        for name in &self.groups {
+            if !names.contains(name) {
+                return Err(Error::UnknownName {
+                    what: "group",
+                    name: name.clone(),
+                    nearest: registry::nearest(name, names.iter().map(String::as_str)),
+                });
+            }
+        }
+        suite.retain(|name| self.groups.iter().any(|wanted| wanted == name));
+        Ok(())
+    }
+
+    /// Whether all that ships was measured.
+    pub fn is_whole(&self) -> bool {
+        self.groups.is_empty()
     }
 
     /// How a tier is measured.
@@ -188,7 +217,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     )?;
     let certificate = Certificate::seal(&body, key.as_ref())?;
     let stored = store(&registry, &context.home, &certificate, &target)?;
-    let state = apply(&registry, &target, &certificate, args.tier)?;
+    let depth = Depth {
+        tier: args.tier,
+        whole: args.what.is_whole(),
+    };
+    let state = apply(&registry, &target, &certificate, depth)?;
     args.files.write(&certificate)?;
     let json = Json {
         outcome: &body.outcome,
@@ -202,7 +235,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     context
         .output
         .result(&json, |out| print(out, &certificate))?;
-    advise(&target, &certificate, args.tier, state, context);
+    advise(&target, &certificate, depth, state, context);
     Ok(exit_code(body.outcome.verdict))
 }
 
@@ -250,23 +283,37 @@ pub fn store(
     registry::store_report(registry, home, record, &certificate.to_json())
 }
 
+/// How much was measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Depth {
+    pub tier: Tier,
+    /// Whether no group was left out.
+    pub whole: bool,
+}
+
+impl Depth {
+    /// Whether a pass certifies: a first look and a part of the suite do not.
+    fn certifies(self) -> bool {
+        self.whole && self.tier != Tier::Smoke
+    }
+}
+
 /// Moves the adapter to where the verdict puts it. Only an imported one that was measured alone has a state of its own.
 pub fn apply(
     registry: &Registry,
     target: &CheckTarget,
     certificate: &Certificate,
-    tier: Tier,
+    depth: Depth,
 ) -> Result<Option<AdapterState>> {
     let [Some(name)] = target.imported.as_slice() else {
         return Ok(None);
     };
-    let finding = match (certificate.body().outcome.verdict, tier) {
-        (Verdict::Fail, _) => Finding::Failed,
-        (Verdict::Pass, Tier::Gate | Tier::Certify) => Finding::Certified,
-        (Verdict::Pass, Tier::Smoke) | (Verdict::Undecided, _) => Finding::Open,
+    let finding = match certificate.body().outcome.verdict {
+        Verdict::Fail => Finding::Failed,
+        Verdict::Pass if depth.certifies() => Finding::Certified,
+        Verdict::Pass | Verdict::Undecided => Finding::Open,
     };
-    let scale = max_scale(&target.stack);
-    registry::apply_finding(registry, name, scale, finding).map(Some)
+    registry::apply_finding(registry, name, strength(target), finding).map(Some)
 }
 
 fn max_scale(stack: &AdapterStack) -> f32 {
@@ -276,11 +323,20 @@ fn max_scale(stack: &AdapterStack) -> f32 {
         .fold(0.0, f32::max)
 }
 
+/// How strongly the first adapter was measured.
+pub fn strength(target: &CheckTarget) -> Strength {
+    let first = target.stack.iter().next();
+    first.map_or(Strength::flat(0.0), |(adapter, scale)| Strength {
+        scale,
+        profile: adapter.profile(),
+    })
+}
+
 /// What to do next, for people.
-fn advise(
+pub fn advise(
     target: &CheckTarget,
     certificate: &Certificate,
-    tier: Tier,
+    depth: Depth,
     state: Option<AdapterState>,
     context: &Context,
 ) {
@@ -297,10 +353,10 @@ fn advise(
     match (certificate.body().outcome.verdict, state) {
         (Verdict::Pass, Some(AdapterState::Certified)) => output::note(&format!(
             "{name} is certified up to scale {}",
-            max_scale(&target.stack)
+            strength(target)
         )),
-        (Verdict::Pass, _) if tier == Tier::Smoke => output::note(&format!(
-            "nothing showed in a first look; certify it with: unforget check {name} --tier gate"
+        (Verdict::Pass, _) if !depth.certifies() => output::note(&format!(
+            "nothing showed in this look; certify it with: unforget check {name} --tier gate"
         )),
         (Verdict::Fail, Some(AdapterState::Failed)) => output::note(&format!(
             "{name} is refused from now on; find a scale that passes with: unforget sweep {name}"

@@ -28,6 +28,7 @@ mod run;
 #[cfg(feature = "serve")]
 mod serve;
 mod sweep;
+mod versions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -94,6 +95,8 @@ enum Command {
     Check(check::Args),
     /// Find the scale at which an adapter gains most inside the budget
     Sweep(sweep::Args),
+    /// Score the versions of an adapter on their tasks: what learning the next one made them forget
+    Versions(versions::Args),
     /// Show a report of the guard again, or verify a certificate
     Report(report::Args),
     /// Serve OpenAI's API on this machine, with adapters and documents in every request
@@ -143,6 +146,7 @@ fn run(cli: Cli) -> unforget::Result<ExitCode> {
         Command::Quantize(args) => quantize::run(args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Sweep(args) => sweep::run(args, &context),
+        Command::Versions(args) => versions::run(&args, &context),
         Command::Report(args) => report::run(args, &context),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args, &context),

@@ -9,11 +9,13 @@
 
 mod adapter;
 mod bench;
+#[cfg(feature = "serve")]
 mod constraint;
 pub mod divergence;
 mod embedder;
 mod generation;
 mod hash;
+#[cfg(feature = "serve")]
 mod logprobs;
 mod memory;
 mod model;
@@ -21,10 +23,12 @@ mod outcome;
 mod pool;
 mod profile;
 mod sampling;
+#[cfg(feature = "serve")]
 mod scheduler;
 mod scorer;
 mod session;
 mod stack;
+mod strength;
 mod template;
 mod text;
 mod text_divergence;
@@ -35,10 +39,12 @@ pub use crate::llama::{
 };
 pub use adapter::Adapter;
 pub use bench::{BenchResult, BenchTest, bench};
+#[cfg(feature = "serve")]
 pub use constraint::{Constraint, ConstraintFactory};
 pub use embedder::Embedder;
 pub use generation::{GenerateOptions, Generation};
 pub use hash::ContentHash;
+#[cfg(feature = "serve")]
 pub use logprobs::{Alternative, TokenLogprob};
 pub use memory::{MemoryUse, memory_use};
 pub use model::{Model, ModelOptions, is_encoder};
@@ -46,11 +52,13 @@ pub use outcome::{FinishReason, Outcome, Timings, Usage};
 pub use pool::{PoolLimits, SessionPool};
 pub use profile::LayerProfile;
 pub use sampling::SamplingParams;
+#[cfg(feature = "serve")]
 pub use scheduler::{
     CompletionRequest, Event, Finished, Scheduler, SchedulerOptions, SchedulerStats, Sink,
 };
 pub use scorer::{GreedyAnswer, RowAt, ScoreItem, Scorer, ScorerOptions};
 pub use session::{Prefill, Session, SessionOptions};
 pub use stack::AdapterStack;
+pub use strength::Strength;
 pub use template::{ChatMessage, ChatTemplate, Role};
 pub use text_divergence::{TextDivergence, text_windows};

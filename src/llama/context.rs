@@ -234,6 +234,7 @@ impl Context {
     }
 
     /// Makes `to` a copy of the first `n` tokens of `from`: both then share their KV. `to` must be empty.
+    #[cfg(feature = "serve")]
     pub fn fork_prefix(&mut self, from: u32, to: u32, n: usize) {
         let (Ok(from), Ok(to), Ok(n)) = (i32::try_from(from), i32::try_from(to), i32::try_from(n))
         else {
@@ -249,6 +250,7 @@ impl Context {
     }
 
     /// The first position of `sequence` whose KV is still there; later than 0 where a sliding window has moved on.
+    #[cfg(feature = "serve")]
     #[must_use]
     pub fn first_position(&self, sequence: u32) -> Option<usize> {
         let sequence = i32::try_from(sequence).ok()?;

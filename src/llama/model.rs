@@ -133,6 +133,7 @@ impl Model {
     }
 
     /// Whether part of its memory is a state that cannot be cut at a position.
+    #[cfg(feature = "serve")]
     #[must_use]
     pub fn is_recurrent(&self) -> bool {
         // SAFETY: the model is alive, and both functions only read it.

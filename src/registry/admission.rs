@@ -1,12 +1,13 @@
-//! Whether an adapter may be used at a scale: what the guard found, obeyed.
+//! Whether an adapter may be used at a strength: what the guard found, obeyed.
 
 use super::{AdapterRecord, AdapterState};
 use crate::Error;
+use crate::engine::Strength;
 
 /// What the guard says to a use.
 #[derive(Debug)]
 pub enum Admission {
-    /// It was measured at this scale or a larger one, and passed.
+    /// It was measured at this strength or a larger one, and passed.
     Trusted,
     /// It was never measured: usable, with this warning.
     Unmeasured(String),
@@ -14,9 +15,9 @@ pub enum Admission {
     Refused(Error),
 }
 
-/// Decides by the adapter's state, and for a certified one by the scale that it was certified up to.
+/// Decides by the adapter's state, and for a certified one by the strength that it was certified up to.
 #[must_use]
-pub fn admit(record: &AdapterRecord, scale: f32) -> Admission {
+pub fn admit(record: &AdapterRecord, used: Strength) -> Admission {
     let name = &record.name;
     let refused = |reason: String| {
         Admission::Refused(Error::GuardRefused {
@@ -25,11 +26,11 @@ pub fn admit(record: &AdapterRecord, scale: f32) -> Admission {
         })
     };
     match record.state {
-        AdapterState::Certified if scale.abs() <= record.scale.abs() => Admission::Trusted,
+        AdapterState::Certified if record.strength().covers(used) => Admission::Trusted,
         AdapterState::Certified => refused(format!(
-            "it is certified up to scale {0}, not {scale}; use {name}={0}, or measure it with \
-             `unforget check {name} --scale {scale}`",
-            record.scale
+            "it is certified from scale 0 up to {0}, not for {used}; use {name}={0}, or measure it with \
+             `unforget check {name}={used}`",
+            record.strength()
         )),
         AdapterState::Quarantined => Admission::Unmeasured(format!(
             "adapter '{name}' is quarantined: what it makes the base forget has not been measured; measure it with \

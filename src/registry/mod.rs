@@ -7,6 +7,7 @@
 //! - [`Registry`] is the database of installed models, of adapters with their states, and of file hashes;
 //! - [`Listing`] is what `unforget list` prints.
 //!
+//! - [`admit`] says whether an adapter may be used at a strength;
 //! - [`import_adapter`] converts, checks and binds an adapter to its base;
 //! - [`remove_adapter`] and [`remove_model`] take them away.
 //!

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::adapter_request::{AdapterFields, ModelName, Wanted, WantedName};
 use super::error::{ApiError, ApiResult};
 use super::report::{AdapterUse, AnswerReport, ModelUse};
-use crate::engine::{Adapter, AdapterStack, ContentHash, Model, Scheduler};
+use crate::engine::{Adapter, AdapterStack, ContentHash, Model, Scheduler, Strength};
 use crate::error::{Error, Result};
 use crate::registry::{
     self, AdapterRecord, AdapterState, Admission, ForcedUse, Home, Registry, nearest,
@@ -78,6 +78,7 @@ impl Adapters {
                 name: usable.adapter.name().to_owned(),
                 sha256: usable.adapter.sha256(),
                 scale: usable.scale,
+                profile: usable.adapter.profile(),
                 state: usable.state,
                 forced: usable.forced,
             });
@@ -156,7 +157,9 @@ impl Adapters {
                 warning: Some(warning),
             });
         };
-        self.admitted(&record, scale, |_| Ok(adapter))
+        // It was loaded as its file has it: the same in every layer.
+        let used = Strength::flat(scale.unwrap_or(1.0));
+        self.admitted(&record, used, |_| Ok(adapter))
     }
 
     fn registered(
@@ -166,18 +169,22 @@ impl Adapters {
         scheduler: &Scheduler,
     ) -> ApiResult<Usable> {
         let record = self.registry().adapter(name)?;
-        self.admitted(&record, scale, |record| self.load(record, scheduler))
+        let used = Strength {
+            scale: scale.unwrap_or(record.scale),
+            profile: record.profile,
+        };
+        self.admitted(&record, used, |record| self.load(record, scheduler))
     }
 
     /// Asks the guard, and loads only what it lets through.
     fn admitted(
         &self,
         record: &AdapterRecord,
-        scale: Option<f32>,
+        used: Strength,
         load: impl FnOnce(&AdapterRecord) -> Result<Adapter>,
     ) -> ApiResult<Usable> {
-        let scale = scale.unwrap_or(record.scale);
-        let (forced, warning) = match registry::admit(record, scale) {
+        let scale = used.scale;
+        let (forced, warning) = match registry::admit(record, used) {
             Admission::Trusted => (false, None),
             Admission::Unmeasured(warning) => (false, Some(warning)),
             Admission::Refused(refusal) if self.force => (true, Some(format!("{refusal}; forced"))),
@@ -206,18 +213,19 @@ impl Adapters {
     /// From memory if its content is there, else from its file.
     fn load(&self, record: &AdapterRecord, scheduler: &Scheduler) -> Result<Adapter> {
         let mut shelf = self.shelf();
-        let has = |adapter: &Adapter| adapter.sha256() == record.sha256;
-        if let Some(at) = shelf.registered.iter().position(has) {
+        // Two names may stand for the same content, at another spread over the layers.
+        let is_it = |adapter: &Adapter| {
+            adapter.sha256() == record.sha256
+                && adapter.name() == record.name
+                && adapter.profile() == record.profile
+        };
+        if let Some(at) = shelf.registered.iter().position(is_it) {
             let adapter = shelf.registered.remove(at);
             shelf.registered.push(adapter.clone());
-            // Two names may stand for the same content.
-            return if adapter.name() == record.name {
-                Ok(adapter)
-            } else {
-                Adapter::load(&self.model, &record.path, &record.name)
-            };
+            return Ok(adapter);
         }
-        let adapter = Adapter::load(&self.model, &record.path, &record.name)?;
+        let adapter =
+            Adapter::load_profiled(&self.model, &record.path, &record.name, record.profile)?;
         if adapter.sha256() != record.sha256 {
             return Err(Error::Checksum {
                 path: record.path.clone(),

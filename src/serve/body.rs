@@ -1,7 +1,8 @@
-//! Bodies: JSON within limits, with errors that say where it is wrong.
+//! What is read of a request: JSON within limits and names in the path, with errors in the envelope that say what is wrong.
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
@@ -26,6 +27,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         }
         let bytes = read(&head.headers, body, MAX_BODY).await?;
         parse(&bytes).map(Self)
+    }
+}
+
+/// Names in the path.
+pub(super) struct PathOf<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> ApiResult<Self> {
+        let found = Path::<T>::from_request_parts(parts, state).await;
+        let Path(value) = found.map_err(|error| ApiError::invalid("path", error.body_text()))?;
+        Ok(Self(value))
     }
 }
 

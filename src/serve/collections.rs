@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::app::App;
-use super::body::{JsonBody, read};
+use super::body::{JsonBody, PathOf, read};
 use super::error::{ApiError, ApiResult};
 use super::limits::MAX_UPLOAD;
 use crate::engine::CancelToken;
@@ -78,7 +78,7 @@ pub(super) async fn create(
 /// `GET /v1/collections/{collection}/documents`
 pub(super) async fn documents(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    PathOf(name): PathOf<String>,
 ) -> ApiResult<Json<Value>> {
     app.blocking(move |app| {
         let documents = app.library().open(&name)?.documents()?;
@@ -92,7 +92,7 @@ pub(super) async fn documents(
 /// `PUT /v1/collections/{collection}/files/{file}`: takes a file in. The body is the file.
 pub(super) async fn upload(
     State(app): State<Arc<App>>,
-    Path((name, file)): Path<(String, String)>,
+    PathOf((name, file)): PathOf<(String, String)>,
     request: Request,
 ) -> ApiResult<Json<IngestReport>> {
     check_name("file", &file)?;
@@ -135,7 +135,7 @@ fn write(folder: &std::path::Path, path: &std::path::Path, bytes: &[u8]) -> Resu
 /// `POST /v1/collections/{collection}/sync`: takes over what changed in all that was ever added.
 pub(super) async fn sync(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    PathOf(name): PathOf<String>,
 ) -> ApiResult<Json<IngestReport>> {
     let cancel = StopWhenDropped::default();
     let token = cancel.0.clone();
@@ -186,7 +186,7 @@ const MAX_LIMIT: usize = 100;
 /// `POST /v1/collections/{collection}/search`
 pub(super) async fn search(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    PathOf(name): PathOf<String>,
     JsonBody(body): JsonBody<Search>,
 ) -> ApiResult<Json<Value>> {
     app.blocking(move |app| {
@@ -214,7 +214,7 @@ pub(super) async fn search(
 /// `DELETE /v1/collections/{collection}/documents/{id}`: an uploaded file goes too, another one stays where it is.
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
-    Path((name, id)): Path<(String, String)>,
+    PathOf((name, id)): PathOf<(String, String)>,
 ) -> ApiResult<Json<Value>> {
     let id = number("document", &id)?;
     app.blocking(move |app| {
@@ -237,7 +237,7 @@ pub(super) async fn remove(
 /// `GET /v1/collections/{collection}/passages/{id}`: a passage with its text, as a citation names it.
 pub(super) async fn passage(
     State(app): State<Arc<App>>,
-    Path((name, id)): Path<(String, String)>,
+    PathOf((name, id)): PathOf<(String, String)>,
 ) -> ApiResult<Json<Value>> {
     let id = number("passage", &id)?;
     app.blocking(move |app| Ok(Json(json!(app.library().open(&name)?.passage(id)?))))

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::app::App;
+use super::body::PathOf;
 use super::error::{ApiError, ApiResult};
 use crate::engine::Adapter;
 use crate::error::Error;
@@ -35,7 +36,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> ApiResult<Json<Value>> 
 /// `/v1/models/{model}`.
 pub(super) async fn one(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    PathOf(name): PathOf<String>,
 ) -> ApiResult<Json<Value>> {
     let Json(all) = list(State(app)).await?;
     let models = all["data"].as_array().cloned().unwrap_or_default();
@@ -171,7 +172,7 @@ enum ReportFormat {
 /// `/v1/adapters/{name}/report`: the newest report of the guard.
 pub(super) async fn report(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    PathOf(name): PathOf<String>,
     query: Result<Query<ReportQuery>, axum::extract::rejection::QueryRejection>,
 ) -> ApiResult<Response> {
     let Query(query) = query.map_err(|_| ApiError::invalid("format", "format is json or html"))?;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::engine::ContentHash;
+use crate::engine::{ContentHash, LayerProfile};
 use crate::registry::AdapterState;
 
 /// Stands under `unforget` in every answer.
@@ -27,6 +27,8 @@ pub(super) struct AdapterUse {
     pub(super) name: String,
     pub(super) sha256: ContentHash,
     pub(super) scale: f32,
+    /// How the scale is spread over the layers.
+    pub(super) profile: LayerProfile,
     pub(super) state: AdapterState,
     /// Whether it is used against what the guard says.
     pub(super) forced: bool,

@@ -2,9 +2,13 @@
 
 use serde::Deserialize;
 
+use super::chat_request::is_absent;
 use super::error::{ApiError, ApiResult};
 use super::limits::{DEFAULT_MAX_TOKENS, MAX_STOP, MAX_STOPS};
 use crate::engine::{GenerateOptions, SamplingParams};
+
+/// Temperature below which the likeliest token is taken: dividing by less makes logits infinite.
+const COLDEST: f32 = 1e-3;
 
 /// How to answer.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -23,8 +27,8 @@ pub(super) struct SamplingFields {
     pub(super) repeat_last_n: Option<i64>,
     pub(super) seed: Option<i64>,
     pub(super) stop: Option<StopField>,
-    /// A GBNF grammar.
-    pub(super) grammar: Option<String>,
+    /// llama-server's GBNF. Refused: llama.cpp parses it by recursion without a bound.
+    grammar: Option<serde_json::Value>,
 }
 
 /// One stop string or several.
@@ -38,6 +42,12 @@ pub(super) enum StopField {
 impl SamplingFields {
     /// Options for the answer with this index among several.
     pub(super) fn options(&self, index: usize) -> ApiResult<GenerateOptions> {
+        if !is_absent(self.grammar.as_ref()) {
+            return Err(ApiError::invalid(
+                "grammar",
+                "grammars are not taken by request; say what you want with 'response_format'",
+            ));
+        }
         let default = SamplingParams::default();
         let natural = |param: &'static str, value: Option<i64>, default: u32| match value {
             None => Ok(default),
@@ -51,7 +61,10 @@ impl SamplingFields {
             max_tokens: self.max_tokens()?,
             stop: self.stops()?,
             sampling: SamplingParams {
-                temperature: self.temperature.unwrap_or(default.temperature),
+                temperature: match self.temperature.unwrap_or(default.temperature) {
+                    temperature if temperature > 0.0 && temperature < COLDEST => 0.0,
+                    temperature => temperature,
+                },
                 top_k: natural("top_k", self.top_k, default.top_k)?,
                 top_p: self.top_p.unwrap_or(default.top_p),
                 min_p: self.min_p.unwrap_or(default.min_p),
@@ -60,7 +73,7 @@ impl SamplingFields {
                 presence_penalty: self.presence_penalty.unwrap_or(default.presence_penalty),
                 repeat_last_n: natural("repeat_last_n", self.repeat_last_n, default.repeat_last_n)?,
                 seed: self.seed(index)?,
-                grammar: self.grammar.clone(),
+                grammar: None,
             },
             ..GenerateOptions::default()
         })

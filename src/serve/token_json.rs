@@ -42,7 +42,9 @@ pub(super) fn completion_logprobs(tokens: &[TokenLogprob], mut offset: usize) ->
         tops.push(token.logprob.map(|logprob| {
             let mut top = Map::new();
             for other in &token.top {
-                top.insert(text(&other.bytes), json!(other.logprob.max(LOWEST)));
+                // Two tokens can look the same, cut inside a character: the likelier one counts.
+                top.entry(text(&other.bytes))
+                    .or_insert_with(|| json!(other.logprob.max(LOWEST)));
             }
             // The token itself is always there, however unlikely.
             top.entry(token_text.clone())

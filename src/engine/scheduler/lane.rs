@@ -19,6 +19,8 @@ use crate::llama::{Batch, CancelToken, Context, Token};
 const PREFILL_BESIDE_ANSWERS: usize = 64;
 /// Prompt tokens in a step while none is.
 const PREFILL_ALONE: usize = 256;
+/// Prompt tokens in a step where all their rows are wanted: a row of 49,152 logits is 196 kB.
+const PREFILL_WITH_ROWS: usize = 64;
 /// A request waits for another one to compute their common prefix if at least so many tokens of it are to come.
 const WORTH_WAITING: usize = 16;
 /// Share of the cells that may hold what finished requests left behind. Every token looks at every cell, its own or not.
@@ -291,7 +293,11 @@ impl Lane {
         };
         let mut plan: Vec<(usize, usize)> = answering.into_iter().map(|at| (at, 1)).collect();
         for at in prefilling {
-            let n = self.running[at].sequence.pending().len().min(room);
+            let running = &self.running[at];
+            if running.answer.wants_prompt_rows() {
+                room = room.min(PREFILL_WITH_ROWS);
+            }
+            let n = running.sequence.pending().len().min(room);
             if n == 0 {
                 break;
             }

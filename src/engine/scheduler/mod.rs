@@ -20,6 +20,7 @@ mod worker;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::hash::ContentHash;
 use super::model::Model;
@@ -35,6 +36,9 @@ use worker::{Command, Worker};
 pub use options::SchedulerOptions;
 pub use request::{CompletionRequest, Event, Finished, Sink};
 pub use stats::SchedulerStats;
+
+/// How often it is looked whether the thread has ended.
+const ABORT_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A handle to the thread that computes. When the last clone is gone the thread finishes what it has, and ends.
 ///
@@ -159,11 +163,14 @@ impl Scheduler {
             .map_err(|_| gone())
     }
 
-    /// Ends now: what is under way fails.
+    /// Ends now: what is under way fails. Returns when the thread has ended and its memory is free.
     pub fn abort(&self) {
         self.abort.cancel();
         // A thread that is gone has ended already.
         let _ = self.commands.send(Command::Abort);
+        while self.is_alive() {
+            std::thread::sleep(ABORT_INTERVAL);
+        }
     }
 
     /// Whether the thread works.

@@ -36,8 +36,10 @@ pub struct Sizes {
     pub max_tokens: usize,
     /// Looks at the figures before all is measured, the last one included.
     pub looks: usize,
-    /// Items of each kind that the noise floor is measured on.
+    /// Items of each kind that the base is measured against itself on.
     pub noise: usize,
+    /// Items of each kind that other nulls are measured on, see [`crate::guard::null`]; 0 leaves them out.
+    pub nulls: usize,
 }
 
 impl Tier {
@@ -67,6 +69,7 @@ impl Tier {
                 max_tokens: 96,
                 looks: 3,
                 noise: 2,
+                nulls: 0,
             },
             Self::Gate => Sizes {
                 choices: 100,
@@ -77,6 +80,7 @@ impl Tier {
                 max_tokens: 256,
                 looks: 4,
                 noise: 6,
+                nulls: 4,
             },
             Self::Certify => Sizes {
                 choices: usize::MAX,
@@ -87,6 +91,7 @@ impl Tier {
                 max_tokens: 2000,
                 looks: 5,
                 noise: 16,
+                nulls: 16,
             },
         }
     }

@@ -22,7 +22,7 @@ use super::home::Home;
 use crate::{Error, Result};
 
 /// Version of the tables, in SQLite's `user_version`. A file with a higher one was written by a newer program.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 /// How long a statement waits for another writer. Writes are single rows: whoever takes longer hangs.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,6 +51,9 @@ CREATE TABLE forced_uses (
     adapter TEXT NOT NULL, sha256 TEXT NOT NULL, state TEXT NOT NULL, scale REAL NOT NULL, used_at INTEGER NOT NULL
 ) STRICT;
 ";
+
+/// What version 3 added: an adapter is certified for one spread of its scale over the layers.
+const SCHEMA_3: &str = "ALTER TABLE adapters ADD COLUMN profile TEXT NOT NULL DEFAULT 'flat'";
 
 /// The database of installed models, adapters and file hashes.
 #[derive(Debug)]
@@ -82,7 +85,7 @@ impl Registry {
     fn migrate(&self) -> Result<()> {
         match self.run(schema_version)? {
             SCHEMA_VERSION => return Ok(()),
-            0 | 1 => {}
+            0..SCHEMA_VERSION => {}
             newer => {
                 return Err(Error::Damaged {
                     path: self.path.clone(),
@@ -105,8 +108,11 @@ impl Registry {
             if found == 0 {
                 transaction.execute_batch(SCHEMA)?;
             }
-            if found < SCHEMA_VERSION {
+            if found < 2 {
                 transaction.execute_batch(SCHEMA_2)?;
+            }
+            if found < SCHEMA_VERSION {
+                transaction.execute_batch(SCHEMA_3)?;
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             }
             transaction.commit()
