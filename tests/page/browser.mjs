@@ -74,8 +74,8 @@ export class Visit {
     return this.lastAnswer;
   }
 
+  /** The button says Stop from the moment that something is sent until the answer is drawn. */
   async whole() {
-    await this.page.locator('.answer:last-child:not([aria-busy]) .facts, .answer:last-child [role="alert"]').last().waitFor();
     await this.page.getByRole("button", { name: "Send" }).waitFor();
   }
 

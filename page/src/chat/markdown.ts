@@ -14,7 +14,12 @@ const MAX_DEPTH = 12;
 
 /** The blocks of a text, each with the source it was made from. */
 export function blocks(text: string): Token[] {
-  return marked.lexer(text, { gfm: true, breaks: true }).filter(({ type }) => type !== "space" && type !== "def");
+  try {
+    return marked.lexer(text, { gfm: true, breaks: true }).filter(({ type }) => type !== "space" && type !== "def");
+  } catch {
+    // Nested deeper than the stack: shown as it is.
+    return [{ type: "code", raw: text, text } satisfies Tokens.Code];
+  }
 }
 
 export function renderBlock(token: Token): Node {
