@@ -11,10 +11,12 @@ export UNFORGET_TEST_HOME := $(TEST_HOME)
 
 .PHONY: help demo test clients check lint fmt audit bench fuzz install header build test-models
 .PHONY: wheel test-python minimal sizes valgrind semver
+.PHONY: test-page page
 
 help:
 	@echo "make demo     build, fetch the default models and show the main job"
 	@echo "make test     the whole test suite"
+	@echo "make test-page the part of it that drives the server's page in a browser"
 	@echo "make clients  real clients against the server, lm-eval included"
 	@echo "make check    the quick part of it: format, clippy and unit tests"
 	@echo "make lint     format, clippy, licences, duplicates and sources"
@@ -27,6 +29,7 @@ help:
 	@echo "make valgrind a short C program on the library of make minimal, under valgrind"
 	@echo "make semver   what of the Rust interface changed since BASELINE (main)"
 	@echo "make fmt      format the source"
+	@echo "make page     build the page that the server shows, from page/ into src/serve/page/"
 	@echo "make header   write ffi/include/unforget.h anew"
 	@echo "make audit    security advisories (needs the network)"
 
@@ -43,6 +46,11 @@ test: build test-models
 	cargo test --release --workspace --doc
 	@tests/clients/run
 	@scripts/python test
+	@scripts/page test
+
+# In Chromium, which is installed where it can be.
+test-page: build test-models
+	@scripts/page test
 
 # Also the client that takes a minute and a large installation: lm-eval.
 clients: build test-models
@@ -88,6 +96,7 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	cargo deny check --hide-inclusion-graph licenses bans sources
+	@scripts/page check
 
 fmt:
 	cargo fmt --all
@@ -119,6 +128,9 @@ install:
 	@scripts/bootstrap build
 	cargo install --locked --path .
 endif
+
+page:
+	@scripts/page build
 
 header:
 	@scripts/bootstrap build
