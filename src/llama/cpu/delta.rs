@@ -185,7 +185,7 @@ unsafe fn one(
             product.add(rows.start),
             out.add(rows.start),
         );
-    };
+    }
 }
 
 /// Bytes of memory that a sum may need.
