@@ -65,11 +65,12 @@ impl Model {
     /// [`Error::NoDevice`].
     ///
     /// # Examples
-    /// ```no_run
+    /// ```
+    /// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-home/models/smollm2"))?;
     /// use unforget::engine::{Model, ModelOptions};
     /// let model = Model::open("SmolLM2-135M-Instruct.Q4_1.gguf".as_ref(), ModelOptions::default())?;
-    /// println!("{} with {} parameters", model.name(), model.n_params());
-    /// # Ok::<(), unforget::Error>(())
+    /// assert_eq!((model.architecture(), model.n_ctx_train()), ("llama", 8192));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(path: &Path, options: ModelOptions) -> Result<Self> {
         let start = Instant::now();

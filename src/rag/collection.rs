@@ -20,6 +20,26 @@ pub const DATABASE_FILE: &str = "documents.db";
 
 /// Documents that were embedded by one model, searchable. Several processes may have the same one open: readers see
 /// whole documents and never wait, and one process at a time writes.
+///
+/// # Examples
+/// ```
+/// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-home/models/minilm"))?;
+/// use std::ops::ControlFlow;
+/// use unforget::engine::{CancelToken, Embedder, Model, ModelOptions, SessionOptions};
+/// use unforget::rag::{Collection, Embed, EngineEmbedder, IngestOptions, SearchOptions};
+///
+/// let model = Model::open("all-MiniLM-L6-v2.gguf".as_ref(), ModelOptions::default())?;
+/// let embedder = Embedder::new(&model, &SessionOptions::default())?;
+/// let mut embedder = EngineEmbedder::new(embedder, CancelToken::default())?;
+/// # let folder = tempfile::tempdir()?;
+/// # std::fs::write(folder.path().join("sheds.md"), "# Sheds\n\nThe mower is in the green shed.")?;
+/// # std::env::set_current_dir(folder.path())?;
+/// let mut notes = Collection::create_or_open("notes".as_ref(), embedder.id())?;
+/// notes.add(&["sheds.md".into()], &mut embedder, &IngestOptions::default(), &mut |_| ControlFlow::Continue(()))?;
+/// let found = notes.search("Where is the mower?", &mut embedder, &SearchOptions::default())?;
+/// assert!(found.hits[0].text.contains("green shed"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Collection {
     name: String,

@@ -12,12 +12,13 @@ use subtle::ConstantTimeEq;
 
 use super::app::App;
 use super::error::ApiError;
+use super::page;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over from a client.
 const MAX_REQUEST_ID: usize = 64;
-/// Routes that need no key: whether it lives, what it is, and the page, which then asks for the key.
-const OPEN: [&str; 3] = ["/health", "/openapi.json", "/"];
+/// Routes that need no key: whether it lives, what it is. The page needs none either, and then asks for it.
+const OPEN: [&str; 2] = ["/health", "/openapi.json"];
 
 /// Gives the request an id, and writes one line about it. Never what was asked or answered.
 pub(super) async fn log(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -79,7 +80,7 @@ pub(super) async fn admit(State(app): State<Arc<App>>, request: Request, next: N
         }
     }
     if let Some(key) = &options.api_key
-        && !OPEN.contains(&request.uri().path())
+        && !is_open(request.uri().path())
         && !has_key(request.headers(), key)
     {
         return ApiError::new(
@@ -90,6 +91,10 @@ pub(super) async fn admit(State(app): State<Arc<App>>, request: Request, next: N
         .into_response();
     }
     next.run(request).await
+}
+
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || page::has(path)
 }
 
 /// A page from elsewhere can make its own name lead here; a browser then gives that name.

@@ -46,6 +46,7 @@ mod metrics;
 mod models;
 mod openapi;
 mod options;
+mod page;
 mod report;
 mod router;
 mod sampling;

@@ -11,12 +11,13 @@ use super::app::App;
 use super::error::ApiError;
 use super::{
     access, chat, collections, completions, embeddings, health, lora_files, metrics, models,
-    openapi, tokenize,
+    openapi, page, tokenize,
 };
 
 /// The server's routes over `app`.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
+        .merge(page::routes())
         .route("/health", get(health::health))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(openapi::openapi))

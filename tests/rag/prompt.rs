@@ -76,12 +76,7 @@ fn the_same_passages_are_the_same_prefix_whatever_is_asked() {
     other.reverse();
     let first = build_prompt("Who won?", &hits, AnswerStyle::default(), 500, &count);
     let second = build_prompt("Did it rain?", &other, AnswerStyle::default(), 500, &count);
-    let before = |text: &str| {
-        text.split_once("Question:")
-            .expect("a question")
-            .0
-            .to_owned()
-    };
+    let before = |text: &str| text.rsplit_once("</passage").expect("a fence").0.to_owned();
     assert_eq!(before(&first.user), before(&second.user));
     assert_eq!(first.system, second.system);
     let order: Vec<_> = first

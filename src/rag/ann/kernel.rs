@@ -134,7 +134,7 @@ impl Kernel {
 
 /// Asks for the cache lines of a row before they are needed.
 #[inline(always)]
-fn prefetch(row: &[u8]) {
+pub(super) fn prefetch(row: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     for line in row.iter().step_by(LANE) {
         // SAFETY: a hint about an address that is inside of the row; it reads nothing.
