@@ -128,7 +128,7 @@ fn what_cannot_be_judged_is_an_error_and_no_pass() {
     own.scratch.import("triage-gentle");
     own.check("triage-gentle", 1e-7, &[]).fails_with(
         2,
-        &["1e-7 for kl of 'letters'", "more than the noise floor"],
+        &["0.0000001 for kl of 'letters'", "more than the noise floor"],
     );
     own.check("triage-gentle=-1", 0.5, &[])
         .fails_with(2, &["scale", "above 0"]);
