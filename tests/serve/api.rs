@@ -323,8 +323,22 @@ fn documents_are_taken_in_searched_cited_and_removed() {
             .text(),
     );
     let last = &cited.last().expect("events")["unforget"]["documents"];
-    assert_eq!(last["citations"], documents["citations"]);
-    assert_eq!(last["text"], documents["text"]);
+    // A prompt that is cached goes through other kernels than one that is not, so the answers may differ; what is told
+    // of one answer has to agree with itself.
+    assert_eq!(last["collection"], "facts");
+    assert_eq!(last["passages"], documents["passages"]);
+    let pieces: String = cited
+        .iter()
+        .filter_map(|event| event["choices"][0]["delta"]["content"].as_str())
+        .collect();
+    let text = last["text"].as_str().expect("text");
+    assert_eq!(
+        text.replace(" [1]", "").trim(),
+        pieces.replace(" [1]", "").trim()
+    );
+    for citation in last["citations"].as_array().expect("citations") {
+        assert!(text.contains(&format!("[{}]", citation["n"])), "{text}");
+    }
 
     let body = with(
         ask("How do I bake sourdough bread at home?"),
