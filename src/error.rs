@@ -246,6 +246,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A policy of a collection that cannot be used as it is. Nothing is answered without it.
+    #[error("policy {}: {reason}", .path.display())]
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// Another process is writing to a collection.
     #[error(
         "collection '{collection}' is busy: {} is writing to it{}; wait for it to end, or stop it, and run the same command again",
@@ -312,9 +321,10 @@ impl Error {
                 std::io::ErrorKind::Interrupted => ErrorKind::Interrupted,
                 _ => ErrorKind::Failed,
             },
-            Self::InvalidArgument { .. } | Self::Grammar(_) | Self::Suite { .. } => {
-                ErrorKind::Usage
-            }
+            Self::InvalidArgument { .. }
+            | Self::Grammar(_)
+            | Self::Suite { .. }
+            | Self::Policy { .. } => ErrorKind::Usage,
             Self::UnknownName { .. }
             | Self::NotInstalled { .. }
             | Self::NothingInstalled { .. }

@@ -33,8 +33,8 @@
 //! ```
 //!
 //! The parts, from the bottom up: [`engine`] computes, [`registry`] knows files by name and content, [`rag`] finds
-//! passages in documents and cites them, [`guard`] measures what an adapter costs. `examples/` has a program for each:
-//! `chat`, `adapters`, `documents`, `guard`.
+//! passages in documents and cites them, [`guard`] measures what an adapter costs, [`tune`] finds the fastest layout of a
+//! model. `examples/` has a program for each: `chat`, `adapters`, `documents`, `guard`.
 //!
 //! # Features
 //!
@@ -42,6 +42,7 @@
 //! |---|---|---|
 //! | `cli` | yes | the `unforget` command; a library can do without: `default-features = false` |
 //! | `openmp` | yes | llama.cpp's threads by OpenMP instead of its own |
+//! | `serve` | yes | the scheduler of many answers at once, and the HTTP server |
 //! | `pdf` | yes | reading PDF |
 //! | `suites` | yes | the suites that adapters are checked on, inside the program; else give a folder of your own |
 //! | `cuda`, `metal`, `vulkan` | no | a GPU backend, linked in |
@@ -54,8 +55,12 @@ mod error;
 pub mod guard;
 pub mod inspect;
 mod llama;
+mod prose;
 pub mod rag;
 pub mod registry;
 pub mod rewrite;
+#[cfg(feature = "serve")]
+pub mod serve;
+pub mod tune;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,16 +1,30 @@
 //! New model files from old ones: storing a base in other types, and merging adapters into it. The
-//! work is [`unforget_quant`]'s; here files get their identity and the error of this crate.
+//! work is [`unforget_quant`]'s; here files get their identity and the error of this crate, an importance matrix is
+//! computed from a text, and a new file is compared with what it was made from.
+
+mod distance;
 
 use std::path::Path;
 
 use unforget_quant::gguf::Gguf;
 use unforget_quant::imatrix::Imatrix;
-use unforget_quant::merge::{self, Density, Merged, Method, Source};
-use unforget_quant::quantize::{self, FileType, Quantized};
+use unforget_quant::merge::{self, Density, Method, Source};
+use unforget_quant::quantize::{self, FileType};
 use unforget_quant::rewrite::Options;
 
-use crate::engine::{CancelToken, ContentHash};
+use crate::engine::{
+    CancelToken, ContentHash, GpuLayers, Model, ModelOptions, importance, text_windows,
+};
+use crate::prose::WINDOW;
 use crate::{Error, Result};
+
+pub use distance::{MergeCheck, check_merge, file_distance};
+pub use unforget_quant::merge::Merged;
+pub use unforget_quant::quantize::Quantized;
+
+/// Tokens of a text that an importance matrix is computed from. Means over more differ by less than the noise of rounding
+/// weights; llama.cpp's users take about as many.
+const MAX_IMPORTANCE_TOKENS: usize = 100_000;
 
 /// Called with the bytes done and all of them, from any thread.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
@@ -45,8 +59,39 @@ pub struct QuantizeRequest<'a> {
     pub pure: bool,
     /// Quantize what is quantized already.
     pub allow_requantize: bool,
-    /// An importance matrix, as llama-imatrix writes it.
-    pub imatrix: Option<&'a Path>,
+    /// Which columns of the weights matter more.
+    pub importance: Option<Importance<'a>>,
+}
+
+/// Where an importance matrix comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Importance<'a> {
+    /// A file that llama-imatrix wrote, in GGUF form.
+    File(&'a Path),
+    /// A text, run through the model before it is stored anew.
+    Text(&'a str),
+}
+
+impl Importance<'_> {
+    fn matrix(self, model: &Path, options: RewriteOptions) -> Result<Imatrix> {
+        let text = match self {
+            Self::File(path) => return Ok(Imatrix::open(path)?),
+            Self::Text(text) => text,
+        };
+        let model = Model::open(
+            model,
+            ModelOptions {
+                gpu_layers: GpuLayers::Auto,
+                ..ModelOptions::default()
+            },
+        )?;
+        let windows = text_windows(&model, text, WINDOW, MAX_IMPORTANCE_TOKENS)?;
+        importance(&model, &windows, options.cancel, |done, all| {
+            if let Some(progress) = options.progress {
+                progress(done as u64, all as u64);
+            }
+        })
+    }
 }
 
 /// Stores the model `input` as `out`.
@@ -62,7 +107,8 @@ pub fn quantize_file(
 ) -> Result<Quantized> {
     let file_type = file_type(request.file_type)?;
     let source = Gguf::open(input)?;
-    let imatrix = request.imatrix.map(Imatrix::open).transpose()?;
+    let matrix = |importance: Importance| importance.matrix(input, options);
+    let imatrix = request.importance.map(matrix).transpose()?;
     let request = quantize::Request {
         file_type,
         pure: request.pure,
@@ -107,6 +153,19 @@ pub fn merge_adapters(
     request: &MergeRequest,
     options: RewriteOptions,
 ) -> Result<Merged> {
+    with_request(base, base_sha256, adapters, request, |base, request| {
+        merge::merge(base, out, request, &options.to_quant()).map_err(known)
+    })
+}
+
+/// Opens what a merge is made of.
+fn with_request<T>(
+    base: &Path,
+    base_sha256: ContentHash,
+    adapters: &[MergeAdapter],
+    request: &MergeRequest,
+    work: impl FnOnce(&Gguf, &merge::Request<'_>) -> Result<T>,
+) -> Result<T> {
     let method = method(request)?;
     let file_type = request.file_type.map(file_type).transpose()?;
     let base = Gguf::open(base)?;
@@ -134,7 +193,7 @@ pub fn merge_adapters(
         method,
         file_type,
     };
-    merge::merge(&base, out, &request, &options.to_quant()).map_err(known)
+    work(&base, &request)
 }
 
 fn file_type(name: &str) -> Result<FileType> {
@@ -171,7 +230,7 @@ fn method(request: &MergeRequest) -> Result<Method> {
 }
 
 /// Errors that this crate has words of its own for.
-fn known(error: unforget_quant::Error) -> Error {
+pub(crate) fn known(error: unforget_quant::Error) -> Error {
     match error {
         unforget_quant::Error::Cancelled => Error::Interrupted,
         unforget_quant::Error::Io { path, cause }

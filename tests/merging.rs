@@ -59,7 +59,7 @@ fn a_merged_model_computes_what_the_adapter_does() -> Result<()> {
         file_type: "F32",
         pure: false,
         allow_requantize: true,
-        imatrix: None,
+        importance: None,
     };
     quantize_file(&common::base_file(), &plain, &to_f32, options)?;
     let merged = folder.path().join("merged.gguf");

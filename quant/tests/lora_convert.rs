@@ -267,6 +267,7 @@ fn options_that_cannot_be_expressed_are_refused() {
         (r#"{"fan_in_fan_out": true}"#, "fan_in_fan_out"),
         (r#"{"init_lora_weights": "olora"}"#, "olora"),
         (r#"{"r": 1000000}"#, "1000000"),
+        (r#"{"r": 0}"#, "rank"),
         (r#"{"r": 8}"#, "says rank 8"),
     ] {
         let error = refusal(options, &up());

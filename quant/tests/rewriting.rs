@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{N_EMBD, N_VOCAB, f32_bytes, listing, noise};
+use proptest::prelude::*;
 use unforget_quant::Error;
 use unforget_quant::ggml::{GgmlType, quantize as quantize_values};
 use unforget_quant::gguf::{Gguf, Metadata, Value, Writer};
@@ -311,4 +312,44 @@ fn what_cannot_be_merged_is_refused() {
             .iter()
             .any(|name| name.ends_with(".part"))
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// Header, types, offsets and data: whatever is accepted is rewritten or refused, and nothing is left half done.
+    #[test]
+    fn flipped_bits_of_a_model_or_an_adapter_never_panic(
+        of_adapter in any::<bool>(),
+        flips in proptest::collection::vec((any::<usize>(), 0..8_u32), 1..4),
+        cut in proptest::option::of(any::<usize>()),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let base = common::llama_base_with_head(dir.path());
+        let adapter = adapter(dir.path(), "adapter.gguf", 8.0, 3, 10);
+        let victim = if of_adapter { &adapter } else { base.path() };
+        let mut bytes = std::fs::read(victim).unwrap();
+        for (at, bit) in flips {
+            let at = at % bytes.len();
+            bytes[at] ^= 1 << bit;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut % bytes.len());
+        }
+        let damaged = dir.path().join("damaged.gguf");
+        std::fs::write(&damaged, bytes).unwrap();
+        let before = listing(dir.path());
+        let out = dir.path().join("out.gguf");
+        if let Ok(file) = Gguf::open(&damaged) {
+            let done = if of_adapter {
+                merged(&base, &[(&file, 1.0)], Method::Linear, 1).map(|_| ())
+            } else {
+                quantize::quantize(&file, &out, &request(FileType::Q8_0), &threads(1)).map(|_| ())
+            };
+            prop_assert!(done.is_ok() || !out.exists());
+        }
+        std::fs::remove_file(&out).ok();
+        let left = listing(dir.path());
+        prop_assert!(left.iter().all(|name| before.contains(name) || name.ends_with(".gguf")), "{:?}", left);
+    }
 }

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use serde::Serialize;
 use unforget::engine::ContentHash;
 use unforget::registry::{self, Registry};
-use unforget::rewrite::{MergeAdapter, MergeRequest, RewriteOptions, merge_adapters};
+use unforget::rewrite::{
+    MergeAdapter, MergeCheck, MergeRequest, Merged, RewriteOptions, check_merge, merge_adapters,
+};
 use unforget::{Error, Result};
 
 use super::quantize::may_write;
@@ -58,6 +61,15 @@ pub struct Args {
     #[arg(long, default_value_t = 0, env = "UNFORGET_SEED")]
     seed: u64,
 
+    /// Tokens of text that the result is compared on with the adapters at run time; 0 leaves it out
+    #[arg(
+        long,
+        env = "UNFORGET_VERIFY_TOKENS",
+        default_value_t = 2048,
+        value_name = "N"
+    )]
+    verify_tokens: usize,
+
     /// Threads [default: as many as there are cores]
     #[arg(short, long, env = "UNFORGET_THREADS", value_name = "N")]
     threads: Option<usize>,
@@ -108,33 +120,50 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     progress::with_total(&bar);
     let cancel = interrupt::token();
     let keep = args.file_type.eq_ignore_ascii_case("same");
+    let request = MergeRequest {
+        method: match args.method {
+            Method::Linear => "linear",
+            Method::Ties => "ties",
+            Method::Dare => "dare",
+        },
+        density: args.density,
+        seed: args.seed,
+        file_type: (!keep).then_some(args.file_type.as_str()),
+    };
+    let show = |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let options = RewriteOptions {
+        n_threads: args.threads.unwrap_or(0),
+        cancel: &cancel,
+        progress: Some(&show),
+    };
     let merged = merge_adapters(
         &base.path,
         base.sha256,
         &adapters,
         &args.out,
-        &MergeRequest {
-            method: match args.method {
-                Method::Linear => "linear",
-                Method::Ties => "ties",
-                Method::Dare => "dare",
-            },
-            density: args.density,
-            seed: args.seed,
-            file_type: (!keep).then_some(args.file_type.as_str()),
-        },
-        RewriteOptions {
-            n_threads: args.threads.unwrap_or(0),
-            cancel: &cancel,
-            progress: Some(&|done, total| {
-                bar.set_length(total);
-                bar.set_position(done);
-            }),
-        },
+        &request,
+        options,
     );
     bar.finish_and_clear();
     let merged = merged?;
-    context.output.result(&merged, |out| {
+    let check = match args.verify_tokens {
+        0 => None,
+        n => Some(check_merge(
+            &base.path,
+            base.sha256,
+            &adapters,
+            &args.out,
+            &request,
+            n,
+            options,
+        )?),
+    };
+    let report = Report { merged, check };
+    context.output.result(&report, |out| {
+        let Report { merged, check } = &report;
         let report = &merged.report;
         writeln!(
             out,
@@ -145,8 +174,30 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
             output::megabytes(report.bytes_out),
             report.seconds
         )?;
+        if let Some(check) = check {
+            let (merged, stored) = (&check.merged, &check.requantization);
+            writeln!(
+                out,
+                "from the adapters at run time: {}",
+                output::divergence(merged)
+            )?;
+            writeln!(
+                out,
+                "the base, only stored anew:    {}",
+                output::divergence(stored)
+            )?;
+        }
         writeln!(out, "run it with: unforget run -m {}", args.out.display())
     })
+}
+
+/// What merging did, and how far the result is from the adapters at run time.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    merged: Merged,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<MergeCheck>,
 }
 
 fn base(args: &Args, requests: &[AdapterRequest], registry: &Registry) -> Result<Base> {
@@ -157,6 +208,7 @@ fn base(args: &Args, requests: &[AdapterRequest], registry: &Registry) -> Result
             return Ok(Base { path, sha256 });
         }
         let model = registry.model(name)?;
+        registry.verify_model(&model)?;
         return Ok(Base {
             path: model.path,
             sha256: model.sha256,
@@ -181,6 +233,7 @@ fn base(args: &Args, requests: &[AdapterRequest], registry: &Registry) -> Result
             ),
         });
     };
+    registry.verify_model(&model)?;
     Ok(Base {
         path: model.path,
         sha256: model.sha256,
@@ -201,8 +254,17 @@ fn adapter(
         return Ok((PathBuf::from(&request.name), request.scale.unwrap_or(1.0)));
     }
     let record: registry::AdapterRecord = registry.adapter(&request.name)?;
-    let scale = request.scale.unwrap_or(record.scale);
-    resolve::check_trust(&record, scale, force)?;
+    let strength = request.strength(record.strength());
+    resolve::check_trust(&record, strength, force)?;
+    if !strength.profile.is_flat() {
+        return Err(Error::InvalidArgument {
+            what: "--adapter",
+            value: format!("{}={strength}", record.name),
+            expected:
+                "a scale that is the same in all layers: merging knows no other; run it unmerged"
+                    .to_owned(),
+        });
+    }
     if record.base_sha256 != base.sha256 {
         let error = Error::AdapterMismatch {
             adapter: record.name,
@@ -222,5 +284,5 @@ fn adapter(
             found: found.to_string(),
         });
     }
-    Ok((record.path, scale))
+    Ok((record.path, strength.scale))
 }

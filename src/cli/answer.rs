@@ -12,6 +12,9 @@ use super::resolve::Resolved;
 pub struct ModelReport {
     name: String,
     sha256: ContentHash,
+    /// The file as shipped, where a tuned copy of it answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tuned_from: Option<ContentHash>,
 }
 
 /// Which adapter it had on.
@@ -52,6 +55,7 @@ pub fn model_report(resolved: &Resolved) -> Result<ModelReport> {
     Ok(ModelReport {
         name: resolved.model.name().to_owned(),
         sha256: resolved.model.sha256()?,
+        tuned_from: resolved.model.derived_from(),
     })
 }
 

@@ -1,11 +1,12 @@
 //! `unforget ask`: an answer from the documents, with citations.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use unforget::Result;
 use unforget::engine::{Session, SessionOptions};
-use unforget::rag::{self, AskOptions, GroundedAnswer};
+use unforget::rag::{self, Action, AnswerStyle, AskOptions, GroundedAnswer, Policy};
 use unforget::registry::Registry;
 
 use super::answer::{Report, summary};
@@ -36,12 +37,44 @@ pub struct Args {
     #[arg(long, env = "UNFORGET_TOP_PASSAGES", default_value_t = AskOptions::DEFAULT_PASSAGES, value_name = "N")]
     passages: usize,
 
+    /// How to answer: quote (with a sentence of the passages) or free (in the model's own words)
+    #[arg(long, env = "UNFORGET_STYLE", default_value_t, value_name = "STYLE")]
+    style: AnswerStyle,
+
+    /// Cosine of the best passage to the question below which the documents do not answer it (-1 to 1)
+    #[arg(
+        long,
+        env = "UNFORGET_THRESHOLD",
+        default_value_t = rag::RELEVANCE_THRESHOLD,
+        value_parser = cosine,
+        value_name = "X",
+        allow_negative_numbers = true
+    )]
+    threshold: f32,
+
+    /// Policy to follow in place of the collection's own (see `unforget docs policy --help`)
+    #[arg(long, env = "UNFORGET_POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
+
+    /// Cross-encoder to read the best passages again with: an installed name or a GGUF file
+    #[arg(long, env = "UNFORGET_RERANK", value_name = "NAME|FILE")]
+    rerank: Option<String>,
+
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     session: SessionArgs,
     #[command(flatten)]
     generate: GenerateArgs,
+}
+
+/// Parses a number from -1 to 1.
+pub fn cosine(text: &str) -> std::result::Result<f32, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (-1.0..=1.0).contains(number));
+    number.ok_or_else(|| "a number from -1 to 1 is expected".to_owned())
 }
 
 impl Args {
@@ -57,6 +90,10 @@ impl Args {
             question,
             docs,
             passages: AskOptions::DEFAULT_PASSAGES,
+            style: AnswerStyle::default(),
+            threshold: rag::RELEVANCE_THRESHOLD,
+            policy: None,
+            rerank: None,
             model,
             session,
             generate,
@@ -70,10 +107,17 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let sizes = args.session.resolve();
     let mut embedder = resolve::open_embedder(&registry, &sizes)?;
     let resolved = resolve::open(&args.model, &context.home)?;
-    let mut session = Session::new(&resolved.model, &sizes_for_documents(sizes, &resolved))?;
+    let mut session = Session::new(
+        &resolved.model,
+        &sizes_for_documents(sizes.clone(), &resolved),
+    )?;
     session.set_adapters(resolved.stack.clone())?;
+    resolve::add_reranker(&mut collection, args.rerank.as_deref(), &registry, &sizes)?;
     let options = AskOptions {
         passages: args.passages,
+        style: args.style,
+        threshold: args.threshold,
+        policy: args.policy.as_deref().map(Policy::read).transpose()?,
         generate: args.generate.resolve()?,
     };
     let answer = rag::ask(
@@ -95,7 +139,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
 }
 
 /// Passages and an answer fit into half of what a small model has; more would only be slower.
-fn sizes_for_documents(mut sizes: SessionOptions, resolved: &resolve::Resolved) -> SessionOptions {
+pub fn sizes_for_documents(
+    mut sizes: SessionOptions,
+    resolved: &resolve::Resolved,
+) -> SessionOptions {
     const N_CTX: usize = 2048;
     sizes.n_ctx = sizes
         .n_ctx
@@ -103,9 +150,9 @@ fn sizes_for_documents(mut sizes: SessionOptions, resolved: &resolve::Resolved) 
     sizes
 }
 
-/// The answer and the passages that its numbers point at.
+/// The answer and the passages that its numbers point at. What no passage supports is marked.
 pub fn print(out: &mut dyn Write, answer: &GroundedAnswer) -> std::io::Result<()> {
-    writeln!(out, "{}", answer.outcome.text)?;
+    writeln!(out, "{}", marked(answer))?;
     if !answer.citations.is_empty() {
         writeln!(out)?;
     }
@@ -120,13 +167,43 @@ pub fn print(out: &mut dyn Write, answer: &GroundedAnswer) -> std::io::Result<()
             one_line(&citation.text)
         )?;
     }
-    if !answer.grounded && !answer.citations.is_empty() {
+    let claims = answer.claims.len();
+    let unsupported = answer
+        .claims
+        .iter()
+        .filter(|claim| !claim.supported)
+        .count();
+    if unsupported > 0 {
         writeln!(
             out,
-            "\nNot every sentence of this answer is supported by the documents."
+            "\n[unsupported] marks what no passage says: {unsupported} of {claims} {}.",
+            if claims == 1 { "sentence" } else { "sentences" }
+        )?;
+    }
+    let decisions = answer.policy.iter().flat_map(|policy| &policy.decisions);
+    for decision in decisions.filter(|decision| decision.action != Action::Disclaimer) {
+        let about = decision.path.as_deref().unwrap_or("the question");
+        writeln!(
+            out,
+            "policy, {}: {about}: {}",
+            decision.rule, decision.reason
         )?;
     }
     Ok(())
+}
+
+/// The text with a mark behind each sentence that no passage supports.
+fn marked(answer: &GroundedAnswer) -> String {
+    let text = &answer.outcome.text;
+    let mut marked = String::with_capacity(text.len());
+    let mut copied = 0;
+    for claim in answer.claims.iter().filter(|claim| !claim.supported) {
+        marked.push_str(text.get(copied..claim.end).unwrap_or(""));
+        marked.push_str(" [unsupported]");
+        copied = claim.end;
+    }
+    marked.push_str(text.get(copied..).unwrap_or(""));
+    marked
 }
 
 /// The beginning of a text on one line, for people; the whole of it is in the JSON.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
-use unforget::engine::AdapterStack;
+use unforget::engine::{AdapterStack, Strength};
 use unforget::guard::budget::Budget;
 use unforget::guard::certificate::Certificate;
 use unforget::guard::check::{self, MeasureOptions, Tier};
@@ -15,7 +15,7 @@ use unforget::registry::{self, AdapterState, Finding, Home, Registry, ReportReco
 use unforget::{Error, ErrorKind, Result};
 
 use super::report::{Files, print};
-use super::resolve::{self, AdapterRequest, CheckTarget};
+use super::resolve::{self, AdapterRequest, BaseChoice, CheckTarget};
 use super::{Context, interrupt, output, progress};
 
 /// Measure what adapters make the base forget, and judge it by a budget
@@ -58,6 +58,10 @@ pub struct MeasureArgs {
     #[arg(short, long, env = "UNFORGET_MODEL", value_name = "NAME|FILE")]
     pub model: Option<String>,
 
+    /// Measure on the tuned copy of the base (see `unforget tune`); the adapter's state is about the file as shipped
+    #[arg(long, env = "UNFORGET_TUNED")]
+    pub tuned: bool,
+
     /// Declared, acceptable forgetting [default: the one that ships]
     #[arg(long, env = "UNFORGET_BUDGET", value_name = "FILE")]
     pub budget: Option<PathBuf>,
@@ -65,6 +69,10 @@ pub struct MeasureArgs {
     /// Groups (*.jsonl) and texts (*.txt) of your own, beside those that ship
     #[arg(long, env = "UNFORGET_SUITE", value_name = "DIR")]
     pub suite: Option<PathBuf>,
+
+    /// Only these groups and texts, by name: a look at a part, which certifies nothing
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
+    pub groups: Vec<String>,
 
     /// The task that the adapter was made for: prompts with their right answers
     #[arg(long, env = "UNFORGET_DOMAIN", value_name = "FILE")]
@@ -95,12 +103,21 @@ pub struct Prepared {
 }
 
 impl MeasureArgs {
+    /// The base that is measured on.
+    pub fn base(&self) -> BaseChoice<'_> {
+        BaseChoice {
+            name: self.model.as_deref(),
+            tuned: self.tuned,
+        }
+    }
+
     /// Reads what the arguments name.
     pub fn prepare(&self) -> Result<Prepared> {
         let mut suite = Suite::builtin()?;
         if let Some(folder) = &self.suite {
             suite.add_folder(folder)?;
         }
+        self.retain(&mut suite)?;
         if let Some(path) = &self.domain {
             suite.set_domain_file(path)?;
         }
@@ -117,6 +134,30 @@ impl MeasureArgs {
             budget,
             overlap,
         })
+    }
+
+    /// Leaves only the groups that were named.
+    fn retain(&self, suite: &mut Suite) -> Result<()> {
+        if self.groups.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = suite.names().map(str::to_owned).collect();
+        for name in &self.groups {
+            if !names.contains(name) {
+                return Err(Error::UnknownName {
+                    what: "group",
+                    name: name.clone(),
+                    nearest: registry::nearest(name, names.iter().map(String::as_str)),
+                });
+            }
+        }
+        suite.retain(|name| self.groups.iter().any(|wanted| wanted == name));
+        Ok(())
+    }
+
+    /// Whether all that ships was measured.
+    pub fn is_whole(&self) -> bool {
+        self.groups.is_empty()
     }
 
     /// How a tier is measured.
@@ -188,7 +229,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     )?;
     let certificate = Certificate::seal(&body, key.as_ref())?;
     let stored = store(&registry, &context.home, &certificate, &target)?;
-    let state = apply(&registry, &target, &certificate, args.tier)?;
+    let depth = Depth {
+        tier: args.tier,
+        whole: args.what.is_whole(),
+    };
+    let state = apply(&registry, &target, &certificate, depth)?;
     args.files.write(&certificate)?;
     let json = Json {
         outcome: &body.outcome,
@@ -202,7 +247,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     context
         .output
         .result(&json, |out| print(out, &certificate))?;
-    advise(&target, &certificate, args.tier, state, context);
+    advise(&target, &certificate, depth, state, context);
     Ok(exit_code(body.outcome.verdict))
 }
 
@@ -212,7 +257,7 @@ fn target(args: &Args, registry: &Registry) -> Result<CheckTarget> {
         .iter()
         .map(|text| AdapterRequest::parse(text))
         .collect::<Result<Vec<_>>>()?;
-    resolve::open_to_check(args.what.model.as_deref(), requests, args.scale, registry)
+    resolve::open_to_check(args.what.base(), requests, args.scale, registry)
 }
 
 /// Exit code of a verdict.
@@ -250,23 +295,42 @@ pub fn store(
     registry::store_report(registry, home, record, &certificate.to_json())
 }
 
-/// Moves the adapter to where the verdict puts it. Only an imported one that was measured alone has a state of its own.
+/// How much was measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Depth {
+    pub tier: Tier,
+    /// Whether no group was left out.
+    pub whole: bool,
+}
+
+impl Depth {
+    /// Whether a pass certifies: a first look and a part of the suite do not.
+    fn certifies(self) -> bool {
+        self.whole && self.tier != Tier::Smoke
+    }
+}
+
+/// Moves the adapter to where the verdict puts it. Only an imported one that was measured alone, and on the file that it
+/// belongs to, has a state of its own.
 pub fn apply(
     registry: &Registry,
     target: &CheckTarget,
     certificate: &Certificate,
-    tier: Tier,
+    depth: Depth,
 ) -> Result<Option<AdapterState>> {
     let [Some(name)] = target.imported.as_slice() else {
         return Ok(None);
     };
-    let finding = match (certificate.body().outcome.verdict, tier) {
-        (Verdict::Fail, _) => Finding::Failed,
-        (Verdict::Pass, Tier::Gate | Tier::Certify) => Finding::Certified,
-        (Verdict::Pass, Tier::Smoke) | (Verdict::Undecided, _) => Finding::Open,
+    // What was measured on a copy says nothing of the file that the state is about; the report itself is kept.
+    if target.model.derived_from().is_some() {
+        return Ok(None);
+    }
+    let finding = match certificate.body().outcome.verdict {
+        Verdict::Fail => Finding::Failed,
+        Verdict::Pass if depth.certifies() => Finding::Certified,
+        Verdict::Pass | Verdict::Undecided => Finding::Open,
     };
-    let scale = max_scale(&target.stack);
-    registry::apply_finding(registry, name, scale, finding).map(Some)
+    registry::apply_finding(registry, name, strength(target), finding).map(Some)
 }
 
 fn max_scale(stack: &AdapterStack) -> f32 {
@@ -276,11 +340,20 @@ fn max_scale(stack: &AdapterStack) -> f32 {
         .fold(0.0, f32::max)
 }
 
+/// How strongly the first adapter was measured.
+pub fn strength(target: &CheckTarget) -> Strength {
+    let first = target.stack.iter().next();
+    first.map_or(Strength::flat(0.0), |(adapter, scale)| Strength {
+        scale,
+        profile: adapter.profile(),
+    })
+}
+
 /// What to do next, for people.
-fn advise(
+pub fn advise(
     target: &CheckTarget,
     certificate: &Certificate,
-    tier: Tier,
+    depth: Depth,
     state: Option<AdapterState>,
     context: &Context,
 ) {
@@ -297,10 +370,10 @@ fn advise(
     match (certificate.body().outcome.verdict, state) {
         (Verdict::Pass, Some(AdapterState::Certified)) => output::note(&format!(
             "{name} is certified up to scale {}",
-            max_scale(&target.stack)
+            strength(target)
         )),
-        (Verdict::Pass, _) if tier == Tier::Smoke => output::note(&format!(
-            "nothing showed in a first look; certify it with: unforget check {name} --tier gate"
+        (Verdict::Pass, _) if !depth.certifies() => output::note(&format!(
+            "nothing showed in this look; certify it with: unforget check {name} --tier gate"
         )),
         (Verdict::Fail, Some(AdapterState::Failed)) => output::note(&format!(
             "{name} is refused from now on; find a scale that passes with: unforget sweep {name}"

@@ -25,7 +25,12 @@ mod remove;
 mod report;
 mod resolve;
 mod run;
+#[cfg(feature = "serve")]
+mod serve;
 mod sweep;
+mod tune;
+mod tuned;
+mod versions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -88,12 +93,19 @@ enum Command {
     Remove(remove::Args),
     /// Store a model in another type: fewer bits, less memory
     Quantize(quantize::Args),
+    /// Find the layout and settings that are fastest here and as good as the model's file
+    Tune(tune::Args),
     /// Measure what adapters make the base forget, and judge it by a budget
     Check(check::Args),
     /// Find the scale at which an adapter gains most inside the budget
     Sweep(sweep::Args),
+    /// Score the versions of an adapter on their tasks: what learning the next one made them forget
+    Versions(versions::Args),
     /// Show a report of the guard again, or verify a certificate
     Report(report::Args),
+    /// Serve OpenAI's API on this machine, with adapters and documents in every request
+    #[cfg(feature = "serve")]
+    Serve(serve::Args),
     /// Measure prefill and decode
     Bench(bench::Args),
     /// Check this machine, this build and the data folder
@@ -109,7 +121,7 @@ struct Context {
 /// Parses, runs, reports.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr(cli.verbose);
+    log_to_stderr(cli.verbose, cli.command.default_log());
     match run(cli) {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -136,9 +148,13 @@ fn run(cli: Cli) -> unforget::Result<ExitCode> {
         Command::Adapter(args) => adapter::run(args, &context),
         Command::Remove(args) => remove::run(&args, &context),
         Command::Quantize(args) => quantize::run(args, &context),
+        Command::Tune(args) => tune::run(&args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Sweep(args) => sweep::run(args, &context),
+        Command::Versions(args) => versions::run(&args, &context),
         Command::Report(args) => report::run(args, &context),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, &context),
         Command::Bench(args) => bench::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
     }
@@ -159,9 +175,21 @@ fn exit_code_of(finish_reason: unforget::engine::FinishReason) -> ExitCode {
     }
 }
 
-fn log_to_stderr(verbose: u8) {
+impl Command {
+    /// What is logged where nothing is said.
+    fn default_log(&self) -> &'static str {
+        match self {
+            // A server says who came.
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => "unforget::access=info",
+            _ => "off",
+        }
+    }
+}
+
+fn log_to_stderr(verbose: u8, default: &str) {
     let level = match verbose {
-        0 => "off",
+        0 => default,
         1 => "warn",
         2 => "info",
         _ => "debug",

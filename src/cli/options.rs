@@ -29,6 +29,10 @@ pub struct ModelArgs {
     #[arg(long, env = "UNFORGET_FORCE")]
     pub force: bool,
 
+    /// Run the model's file as it was shipped, with default settings, whatever `unforget tune` found
+    #[arg(long, env = "UNFORGET_UNTUNED")]
+    pub untuned: bool,
+
     /// Layers to put on the GPU: auto, all or a number
     #[arg(
         long = "ngl",
@@ -77,6 +81,7 @@ impl SessionArgs {
             n_batch: self.batch_size,
             n_ubatch: self.ubatch_size,
             n_threads: self.threads,
+            n_threads_batch: None,
         }
     }
 }

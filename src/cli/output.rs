@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use serde::Serialize;
+use unforget::engine::TextDivergence;
 use unforget::{Error, Result};
 
 /// How a command reports.
@@ -71,6 +72,17 @@ pub fn file_name(path: &std::path::Path) -> String {
 /// Bytes for people: 98,362,432 is `98.4 MB`.
 pub fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+/// How far a file is from the one it was made from, for people.
+pub fn divergence(found: &TextDivergence) -> String {
+    format!(
+        "mean KL {:.4}, perplexity {:+.1} %, {:.1} % the same likeliest token, over {} tokens of text",
+        found.kl_mean,
+        100.0 * (found.ln_perplexity_ratio.exp() - 1.0),
+        100.0 * found.top1_agreement,
+        found.n_tokens
+    )
 }
 
 /// A table with left-aligned columns, as wide as they need to be; the last column is not padded.

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use unforget::Result;
-use unforget::guard::certificate::{Body, Certificate};
+use unforget::engine::{ContentHash, Strength};
+use unforget::guard::certificate::{Body, Certificate, Use, UsedAdapter};
 use unforget::guard::key::{PublicKey, SecretKey};
 use unforget::guard::report::{html, junit, markdown, text};
 use unforget::registry::Registry;
 
+use super::resolve::{self, AdapterRequest};
 use super::{Context, check, output};
 
 /// Show a report again, or verify a certificate
@@ -20,6 +22,7 @@ use super::{Context, check, output};
     unforget report triage                        the newest report of an adapter\n  \
     unforget report 3f2a9c --html report.html     by the beginning of its id\n  \
     unforget report verify certificate.json       offline: hashes, and the signature if there is one\n  \
+    unforget report verify c.json --model smollm2 --adapter triage=0.5     that it stands for these, as they are now\n  \
     unforget report                               all reports")]
 pub struct Args {
     #[command(subcommand)]
@@ -35,15 +38,26 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Check a certificate's hashes and signature
-    Verify {
-        /// The certificate
-        file: PathBuf,
+    /// Check a certificate's hashes and signature, and what it is to stand for
+    Verify(VerifyArgs),
+}
 
-        /// It has to be signed by this key: a file with a public key
-        #[arg(long, env = "UNFORGET_TRUSTED_KEY", value_name = "FILE")]
-        trusted: Option<PathBuf>,
-    },
+#[derive(Debug, clap::Args)]
+struct VerifyArgs {
+    /// The certificate
+    file: PathBuf,
+
+    /// It has to be signed by this key: a file with a public key
+    #[arg(long, env = "UNFORGET_TRUSTED_KEY", value_name = "FILE")]
+    trusted: Option<PathBuf>,
+
+    /// It has to be about this base, as it is now
+    #[arg(short, long, value_name = "NAME|FILE")]
+    model: Option<String>,
+
+    /// It has to have passed this adapter at this scale; again for each adapter of a stack
+    #[arg(long = "adapter", value_name = "NAME|FILE[=SCALE]")]
+    adapters: Vec<String>,
 }
 
 /// Where a report is written besides the terminal.
@@ -97,7 +111,7 @@ impl Files {
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     match (args.command, args.id) {
-        (Some(Command::Verify { file, trusted }), _) => verify(&file, trusted.as_deref(), context),
+        (Some(Command::Verify(args)), _) => verify(&args, context),
         (None, Some(id)) => show(&id, &args.files, context),
         (None, None) => list(context),
     }
@@ -113,7 +127,7 @@ fn show(id: &str, files: &Files, context: &Context) -> Result<ExitCode> {
     Ok(check::exit_code(certificate.body().outcome.verdict))
 }
 
-fn verify(file: &Path, trusted: Option<&Path>, context: &Context) -> Result<ExitCode> {
+fn verify(args: &VerifyArgs, context: &Context) -> Result<ExitCode> {
     #[derive(Serialize)]
     struct Verified<'a> {
         id: String,
@@ -121,8 +135,11 @@ fn verify(file: &Path, trusted: Option<&Path>, context: &Context) -> Result<Exit
         #[serde(flatten)]
         body: &'a Body,
     }
-    let trusted = trusted.map(PublicKey::read).transpose()?;
-    let certificate = read(file, trusted.as_ref())?;
+    let trusted = args.trusted.as_deref().map(PublicKey::read).transpose()?;
+    let certificate = read(&args.file, trusted.as_ref())?;
+    if args.model.is_some() || !args.adapters.is_empty() {
+        covers(&certificate, args, context)?;
+    }
     let verified = Verified {
         id: certificate.id().to_string(),
         signed_by: certificate.signer().map(|key| key.to_string()),
@@ -137,6 +154,51 @@ fn verify(file: &Path, trusted: Option<&Path>, context: &Context) -> Result<Exit
         print(out, &certificate)
     })?;
     Ok(check::exit_code(certificate.body().outcome.verdict))
+}
+
+/// Fails unless the certificate stands for the base and the adapters that were named. What was not named is taken from
+/// the certificate.
+fn covers(certificate: &Certificate, args: &VerifyArgs, context: &Context) -> Result<()> {
+    let registry = Registry::open(&context.home)?;
+    let body = certificate.body();
+    let base = match &args.model {
+        Some(name) => resolve::model_sha256(name, &registry)?,
+        None => body.base.sha256,
+    };
+    let adapters = if args.adapters.is_empty() {
+        let measured = body.adapters.iter();
+        measured
+            .map(|adapter| UsedAdapter {
+                sha256: adapter.sha256,
+                scale: adapter.scale,
+                profile: adapter.profile,
+            })
+            .collect()
+    } else {
+        let named = args.adapters.iter();
+        named
+            .map(|text| used(text, &registry))
+            .collect::<Result<Vec<_>>>()?
+    };
+    certificate.check_covers(&Use {
+        base,
+        adapters: &adapters,
+    })
+}
+
+fn used(text: &str, registry: &Registry) -> Result<UsedAdapter> {
+    let request = AdapterRequest::parse(text)?;
+    let sha256 = if resolve::is_path(&request.name) {
+        ContentHash::of_file(Path::new(&request.name))?
+    } else {
+        ContentHash::of_file(&registry.adapter(&request.name)?.path)?
+    };
+    let strength = request.strength(Strength::flat(1.0));
+    Ok(UsedAdapter {
+        sha256,
+        scale: f64::from(strength.scale),
+        profile: strength.profile,
+    })
 }
 
 fn list(context: &Context) -> Result<ExitCode> {

@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use unforget::engine::{
     Adapter, AdapterStack, ContentHash, Embedder, GpuLayers, LayerProfile, Model, ModelOptions,
-    SessionOptions,
+    Reranker, SessionOptions, Strength,
 };
-use unforget::rag::{Collection, EngineEmbedder};
-use unforget::registry::{self, AdapterState, Catalog, Home, ModelKind, ModelRecord, Registry};
+use unforget::rag::{Collection, EngineEmbedder, EngineReranker};
+use unforget::registry::{
+    self, AdapterState, Admission, Catalog, Home, ModelKind, ModelRecord, Registry,
+};
 use unforget::{Error, Result};
 
 use super::options::ModelArgs;
-use super::output;
+use super::{output, tuned};
 
 /// A model with the adapters to use on it, and what the registry says of them.
 pub struct Resolved {
@@ -41,10 +43,36 @@ pub fn open(args: &ModelArgs, home: &Home) -> Result<Resolved> {
 }
 
 fn open_model(args: &ModelArgs, registry: &Registry) -> Result<Model> {
-    open_named(args.model.as_deref(), args.gpu_layers, registry)
+    let located = locate(args.model.as_deref(), registry)?;
+    match args.untuned {
+        true => located.open(args.gpu_layers),
+        false => tuned::open(located, args.gpu_layers, registry),
+    }
 }
 
-fn open_named(name: Option<&str>, gpu_layers: GpuLayers, registry: &Registry) -> Result<Model> {
+/// A model's file, verified, and what it is.
+pub struct Located {
+    pub path: PathBuf,
+    /// Its name in the registry.
+    pub name: Option<String>,
+    pub sha256: ContentHash,
+}
+
+impl Located {
+    /// The file as it is.
+    pub fn open(self, gpu_layers: GpuLayers) -> Result<Model> {
+        let options = ModelOptions {
+            gpu_layers,
+            name: self.name,
+            sha256: Some(self.sha256),
+            ..ModelOptions::default()
+        };
+        Model::open(&self.path, options)
+    }
+}
+
+/// Finds the base model of that name or path, or the default one.
+pub fn locate(name: Option<&str>, registry: &Registry) -> Result<Located> {
     let (path, name, sha256) = match name {
         Some(text) if is_path(text) => {
             let path = PathBuf::from(text);
@@ -55,14 +83,7 @@ fn open_named(name: Option<&str>, gpu_layers: GpuLayers, registry: &Registry) ->
         Some(name) => installed(registry.model(name)?, registry)?,
         None => installed(default_model(registry, ModelKind::Base)?, registry)?,
     };
-    Model::open(
-        &path,
-        ModelOptions {
-            gpu_layers,
-            name,
-            sha256: Some(sha256),
-        },
-    )
+    Ok(Located { path, name, sha256 })
 }
 
 fn installed(
@@ -71,6 +92,16 @@ fn installed(
 ) -> Result<(PathBuf, Option<String>, ContentHash)> {
     registry.verify_model(&record)?;
     Ok((record.path, Some(record.name), record.sha256))
+}
+
+/// What a model is by content, as it is now.
+pub fn model_sha256(name: &str, registry: &Registry) -> Result<ContentHash> {
+    if is_path(name) {
+        return registry.sha256_of(Path::new(name));
+    }
+    let record = registry.model(name)?;
+    registry.verify_model(&record)?;
+    Ok(record.sha256)
 }
 
 /// The catalog's default of a kind, or else the only one installed.
@@ -130,7 +161,7 @@ fn open_adapters(
 pub struct AdapterRequest {
     pub name: String,
     pub scale: Option<f32>,
-    pub profile: LayerProfile,
+    pub profile: Option<LayerProfile>,
 }
 
 impl AdapterRequest {
@@ -140,15 +171,18 @@ impl AdapterRequest {
             return Ok(Self {
                 name: text.to_owned(),
                 scale: None,
-                profile: LayerProfile::FLAT,
+                profile: None,
             });
         };
-        let (scale, profile) = strength.split_once(':').unwrap_or((strength, "flat"));
+        let (scale, profile) = match strength.split_once(':') {
+            Some((scale, profile)) => (scale, Some(profile)),
+            None => (strength, None),
+        };
         match scale.parse() {
             Ok(scale) => Ok(Self {
                 name: name.to_owned(),
                 scale: Some(scale),
-                profile: profile.parse()?,
+                profile: profile.map(str::parse).transpose()?,
             }),
             Err(_) => Err(Error::InvalidArgument {
                 what: "--adapter",
@@ -156,6 +190,16 @@ impl AdapterRequest {
                 expected: "NAME, NAME=SCALE or NAME=SCALE:lines, with a number as the scale"
                     .to_owned(),
             }),
+        }
+    }
+}
+
+impl AdapterRequest {
+    /// The strength asked for; what was not said is taken from `default`.
+    pub fn strength(&self, default: Strength) -> Strength {
+        Strength {
+            scale: self.scale.unwrap_or(default.scale),
+            profile: self.profile.unwrap_or(default.profile),
         }
     }
 }
@@ -173,51 +217,61 @@ pub fn open_adapter(
              `unforget adapter import`",
             request.name
         ));
-        let adapter = load_file(request, model)?;
-        return Ok((
-            adapter,
-            request.scale.unwrap_or(1.0),
-            Trust {
-                state: AdapterState::Quarantined,
-                forced: false,
-            },
-        ));
+        let strength = request.strength(Strength::flat(1.0));
+        let adapter = load_file(request, strength.profile, model)?;
+        let last = registry.last_report(adapter.sha256(), model.sha256()?)?;
+        let failed = last.is_some_and(|report| report.is_fail());
+        if failed {
+            refuse(failed_before(adapter.name()), force)?;
+        }
+        let state = match failed {
+            true => AdapterState::Failed,
+            false => AdapterState::Quarantined,
+        };
+        let trust = Trust {
+            state,
+            forced: failed,
+        };
+        return Ok((adapter, strength.scale, trust));
     }
     let record = registry.adapter(&request.name)?;
-    let scale = request.scale.unwrap_or(record.scale);
-    let forced = check_trust(&record, scale, force)?;
+    let strength = request.strength(record.strength());
+    let forced = check_trust(&record, strength, force)?;
     match Adapter::require_base(&record.name, record.base_sha256, model) {
         Err(error @ Error::AdapterMismatch { .. }) if force => output::warn(&error.to_string()),
         other => other?,
     }
-    let adapter = load_imported(request, &record, model)?;
+    let adapter = load_imported(&record, strength.profile, model)?;
+    if record.state == AdapterState::Certified && !forced {
+        tuned::warn_of_certificate(&record, strength.scale, model, registry)?;
+    }
     if forced {
         registry.add_forced_use(&registry::ForcedUse {
             adapter: record.name.clone(),
             sha256: record.sha256,
             state: record.state,
-            scale,
+            scale: strength.scale,
             used_at: 0,
         })?;
     }
     let state = record.state;
-    Ok((adapter, scale, Trust { state, forced }))
+    Ok((adapter, strength.scale, Trust { state, forced }))
 }
 
-fn load_file(request: &AdapterRequest, model: &Model) -> Result<Adapter> {
+fn load_file(request: &AdapterRequest, profile: LayerProfile, model: &Model) -> Result<Adapter> {
     let path = Path::new(&request.name);
     let name = path
         .file_stem()
         .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    Adapter::load_profiled(model, path, &name, request.profile)
+    Adapter::load_profiled(model, path, &name, profile)
 }
 
 fn load_imported(
-    request: &AdapterRequest,
     record: &registry::AdapterRecord,
+    profile: LayerProfile,
     model: &Model,
 ) -> Result<Adapter> {
-    let adapter = Adapter::load_profiled(model, &record.path, &record.name, request.profile)?;
+    let adapter = Adapter::load_profiled(model, &record.path, &record.name, profile)?;
     if adapter.sha256() != record.sha256 {
         return Err(Error::Checksum {
             path: record.path.clone(),
@@ -236,35 +290,54 @@ pub struct CheckTarget {
     pub imported: Vec<Option<String>>,
 }
 
+/// The base that is measured on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BaseChoice<'a> {
+    /// A name or a file; without one, the base that the adapters belong to.
+    pub name: Option<&'a str>,
+    /// The copy of it that `unforget tune` made.
+    pub tuned: bool,
+}
+
 /// Opens adapters to be measured, whatever their state, on the base that they belong to. A name's own scale comes before
 /// `scale`, and that before 1.
 pub fn open_to_check(
-    base: Option<&str>,
+    base: BaseChoice<'_>,
     requests: Vec<AdapterRequest>,
     scale: Option<f32>,
     registry: &Registry,
 ) -> Result<CheckTarget> {
-    let records = requests
-        .iter()
-        .map(|request| match is_path(&request.name) {
-            true => Ok(None),
-            false => registry.adapter(&request.name).map(Some),
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let model = match (base, records.iter().flatten().next()) {
-        (None, Some(record)) => open_base_of(record, registry)?,
-        (name, _) => open_named(name, GpuLayers::default(), registry)?,
+    let records = records(&requests, registry)?;
+    let located = match (base.name, records.iter().flatten().next()) {
+        (None, Some(record)) => locate_base_of(record, registry)?,
+        (name, _) => locate(name, registry)?,
     };
+    let model = match base.tuned {
+        true => tuned::open_copy(located, registry)?,
+        false => located.open(GpuLayers::default())?,
+    };
+    open_on(model, requests, scale, registry)
+}
+
+/// As [`open_to_check`], on a model that is open already.
+pub fn open_on(
+    model: Model,
+    requests: Vec<AdapterRequest>,
+    scale: Option<f32>,
+    registry: &Registry,
+) -> Result<CheckTarget> {
+    let records = records(&requests, registry)?;
     let mut stack = AdapterStack::base();
     for (request, record) in requests.iter().zip(&records) {
+        let strength = request.strength(Strength::flat(scale.unwrap_or(1.0)));
         let adapter = match record {
-            None => load_file(request, &model)?,
+            None => load_file(request, strength.profile, &model)?,
             Some(record) => {
                 Adapter::require_base(&record.name, record.base_sha256, &model)?;
-                load_imported(request, record, &model)?
+                load_imported(record, strength.profile, &model)?
             }
         };
-        stack.push(adapter, request.scale.or(scale).unwrap_or(1.0))?;
+        stack.push(adapter, strength.scale)?;
     }
     Ok(CheckTarget {
         model,
@@ -276,53 +349,64 @@ pub fn open_to_check(
     })
 }
 
-fn open_base_of(record: &registry::AdapterRecord, registry: &Registry) -> Result<Model> {
+/// What the registry knows of each; nothing of a file.
+fn records(
+    requests: &[AdapterRequest],
+    registry: &Registry,
+) -> Result<Vec<Option<registry::AdapterRecord>>> {
+    requests
+        .iter()
+        .map(|request| match is_path(&request.name) {
+            true => Ok(None),
+            false => registry.adapter(&request.name).map(Some),
+        })
+        .collect()
+}
+
+fn locate_base_of(record: &registry::AdapterRecord, registry: &Registry) -> Result<Located> {
     let models = registry.models()?;
     let base = models
         .iter()
         .find(|model| model.sha256 == record.base_sha256);
     let name = base.map(|model| model.name.as_str());
     // Without its base there is still the default one to say what does not fit.
-    open_named(name, GpuLayers::default(), registry)
+    locate(name, registry)
 }
 
-/// Whether the adapter may be used at this scale: true if only because it is forced.
-pub fn check_trust(record: &registry::AdapterRecord, scale: f32, force: bool) -> Result<bool> {
-    let name = &record.name;
-    let refusal = match record.state {
-        AdapterState::Certified if scale.abs() <= record.scale.abs() => return Ok(false),
-        AdapterState::Quarantined => {
-            output::warn(&format!(
-                "adapter '{name}' is quarantined: what it makes the base forget has not been measured; measure it with \
-                 `unforget check {name}`"
-            ));
+/// Whether the adapter may be used at this strength: true if only because it is forced.
+pub fn check_trust(
+    record: &registry::AdapterRecord,
+    strength: Strength,
+    force: bool,
+) -> Result<bool> {
+    let refusal = match registry::admit(record, strength) {
+        Admission::Trusted => return Ok(false),
+        Admission::Unmeasured(warning) => {
+            output::warn(&warning);
             return Ok(false);
         }
-        AdapterState::Certified => Error::GuardRefused {
-            adapter: name.clone(),
-            reason: format!(
-                "it is certified up to scale {0}, not {scale}; use {name}={0}, or measure it with \
-                 `unforget check {name} --scale {scale}`",
-                record.scale
-            ),
-        },
-        AdapterState::Failed => Error::GuardRefused {
-            adapter: name.clone(),
-            reason: format!(
-                "it makes the base forget more than its budget allows; see `unforget report {name}`, find a scale that \
-                 passes with `unforget sweep {name}`, or use --force"
-            ),
-        },
-        AdapterState::Retired => Error::AdapterRefused {
-            adapter: name.clone(),
-            reason: "it is retired; use --force to run it all the same".to_owned(),
-        },
+        Admission::Refused(refusal) => refusal,
     };
+    refuse(refusal, force)?;
+    Ok(true)
+}
+
+/// Refuses, or warns where it is forced.
+fn refuse(refusal: Error, force: bool) -> Result<()> {
     if !force {
         return Err(refusal);
     }
     output::warn(&format!("{refusal}; forced"));
-    Ok(true)
+    Ok(())
+}
+
+fn failed_before(name: &str) -> Error {
+    Error::GuardRefused {
+        adapter: name.to_owned(),
+        reason: "the guard failed the same content before; see `unforget report`, import it and find a scale that \
+                 passes with `unforget sweep`, or use --force"
+            .to_owned(),
+    }
 }
 
 /// Opens the embedder that is installed.
@@ -337,6 +421,22 @@ pub fn open_embedder(registry: &Registry, options: &SessionOptions) -> Result<En
         },
     )?;
     EngineEmbedder::new(Embedder::new(&model, options)?, super::interrupt::token())
+}
+
+/// Has `collection` read its best hits again with the cross-encoder that `name` names: an installed model or a GGUF file.
+pub fn add_reranker(
+    collection: &mut Collection,
+    name: Option<&str>,
+    registry: &Registry,
+    options: &SessionOptions,
+) -> Result<()> {
+    if let Some(name) = name {
+        let model = locate(Some(name), registry)?.open(GpuLayers::default())?;
+        let reranker = Reranker::new(&model, options)?;
+        let reranker = EngineReranker::new(reranker, super::interrupt::token());
+        collection.rerank_with(Box::new(reranker));
+    }
+    Ok(())
 }
 
 /// Folder of a collection; the name may not lead anywhere else.

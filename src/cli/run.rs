@@ -3,12 +3,14 @@
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 
-use unforget::engine::{ChatMessage, Model, Outcome, Session, SessionOptions, Token};
+use unforget::engine::{ChatMessage, Model, Outcome, Session, SessionOptions, StackCost, Token};
+use unforget::registry::Registry;
+use unforget::tune::machine;
 use unforget::{Error, Result};
 
 use super::answer::{Report, summary};
 use super::options::{GenerateArgs, ModelArgs, SessionArgs};
-use super::{Context, chat, exit_code_of, output, resolve};
+use super::{Context, chat, exit_code_of, interrupt, output, resolve};
 
 /// Longest prompt read from standard input, in bytes. Far more than any context holds; a device that never ends must
 /// not fill the memory.
@@ -91,19 +93,51 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let mut session = Session::new(&resolved.model, &sizes)?;
     session.set_adapters(resolved.stack.clone())?;
     let outcome = stream(&mut session, &tokens, &options, context)?;
-    advise_merging(&resolved);
-    finish(outcome, &resolved, context)
+    let finished = finish(outcome, &resolved, context)?;
+    if !context.output.is_json() {
+        advise_merging(&resolved, &sizes, context)?;
+    }
+    Ok(finished)
 }
 
-/// Says so where the adapters make up much of what is read for each token.
-pub fn advise_merging(resolved: &resolve::Resolved) {
-    let (stack, model) = (&resolved.stack, &resolved.model);
-    if stack.is_worth_merging(model) {
+/// Says so where the adapters make answers noticeably slower. What a stack costs here is measured once, after its first
+/// answer.
+fn advise_merging(
+    resolved: &resolve::Resolved,
+    sizes: &SessionOptions,
+    context: &Context,
+) -> Result<()> {
+    let (model, stack) = (&resolved.model, &resolved.stack);
+    let cancel = interrupt::token();
+    if stack.iter().all(|(_, scale)| scale == 0.0) || cancel.is_cancelled() {
+        return Ok(());
+    }
+    let (registry, machine) = (Registry::open(&context.home)?, machine()?);
+    let cost = match registry.stack_cost(model, stack, machine)? {
+        Some(known) => known,
+        None => {
+            let cost = match StackCost::measure(model, stack, sizes, &cancel) {
+                // The answer is there, and that is what was asked for.
+                Err(Error::Interrupted) => return Ok(()),
+                measured => measured?,
+            };
+            registry.set_stack_cost(model, stack, machine, cost)?;
+            cost
+        }
+    };
+    if cost.is_worth_merging() {
+        let names: Vec<_> = stack
+            .iter()
+            .map(|(adapter, scale)| format!("{}={scale}", adapter.name()))
+            .collect();
         output::note(&format!(
-            "the adapters are {:.0} % of what is read for each token: merged into the base they would cost nothing",
-            100.0 * stack.share_of_bytes(model)
+            "with these adapters answers come at {:.0} % of the base's speed; merged into it they cost nothing: \
+             unforget adapter merge {} -o merged.gguf",
+            100.0 * cost.speed_ratio,
+            names.join(" ")
         ));
     }
+    Ok(())
 }
 
 fn render(model: &Model, system: Option<String>, prompt: String) -> Result<Vec<Token>> {

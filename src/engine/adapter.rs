@@ -22,7 +22,6 @@ pub struct Adapter {
     rank: u32,
     alpha: f32,
     profile: LayerProfile,
-    tensor_bytes: u64,
     engine: Arc<LoraAdapter>,
 }
 
@@ -64,17 +63,16 @@ impl Adapter {
             rank: summary.rank_max,
             alpha: summary.alpha,
             profile,
-            tensor_bytes: file.tensors().iter().map(|tensor| tensor.n_bytes).sum(),
             engine: Arc::new(engine),
         })
     }
 
-    /// Fails unless the adapter was made for `model`.
+    /// Fails unless the adapter was made for `model`, or for the one that `model` is a tuned copy of.
     ///
     /// # Errors
     /// [`Error::AdapterMismatch`] naming both bases.
     pub fn require_base(name: &str, made_for: ContentHash, model: &Model) -> Result<()> {
-        let found = model.sha256()?;
+        let found = model.base_sha256()?;
         if found == made_for {
             return Ok(());
         }
@@ -113,12 +111,6 @@ impl Adapter {
     #[must_use]
     pub fn profile(&self) -> LayerProfile {
         self.profile
-    }
-
-    /// Bytes of all its matrices, which are read for every token.
-    #[must_use]
-    pub fn tensor_bytes(&self) -> u64 {
-        self.tensor_bytes
     }
 
     pub(super) fn engine(&self) -> &Arc<LoraAdapter> {

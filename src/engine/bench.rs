@@ -83,7 +83,7 @@ pub fn bench(
         },
     )?;
     session.set_adapters(stack.clone())?;
-    let tokens = random_tokens(model.n_vocab(), n);
+    let tokens = any_tokens(model.n_vocab(), n);
     let mut samples_ns = Vec::with_capacity(repetitions);
     for repetition in 0..=repetitions {
         session.forget();
@@ -104,6 +104,101 @@ pub fn bench(
         }
     }
     Ok(summarize(samples_ns, n))
+}
+
+/// The work that two models are compared at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Job {
+    /// Tokens of prompt.
+    pub n_prompt: usize,
+    /// Tokens of answer.
+    pub n_answer: usize,
+}
+
+/// One run of a [`Job`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct JobTime {
+    /// Seconds that the prompt took.
+    pub prefill_s: f64,
+    /// Seconds that the answer took, from an empty context.
+    pub decode_s: f64,
+}
+
+impl JobTime {
+    /// Seconds of prompt and answer.
+    #[must_use]
+    pub fn total_s(self) -> f64 {
+        self.prefill_s + self.decode_s
+    }
+}
+
+/// A model with a stack and sizes, to be compared.
+#[derive(Debug, Clone)]
+pub struct Contender<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// The adapters on it.
+    pub stack: &'a AdapterStack,
+    /// Sizes; `n_ctx` is chosen by the job.
+    pub options: SessionOptions,
+}
+
+/// Runs `job` on two contenders in turn, `rounds` times after one to warm up, so that a machine whose speed drifts
+/// favours neither: compare within a round.
+///
+/// # Errors
+/// As [`bench`].
+pub fn bench_in_turn(
+    contenders: [&Contender<'_>; 2],
+    job: Job,
+    rounds: usize,
+    cancel: &CancelToken,
+) -> Result<Vec<[JobTime; 2]>> {
+    if job.n_prompt == 0 || job.n_answer == 0 || rounds == 0 {
+        return Err(Error::InvalidArgument {
+            what: "bench",
+            value: format!("{} + {} tokens x {rounds}", job.n_prompt, job.n_answer),
+            expected: "at least one token of prompt, one of answer and one round".to_owned(),
+        });
+    }
+    let mut sessions = Vec::with_capacity(2);
+    for contender in contenders {
+        let n_ctx = u32::try_from(job.n_prompt.max(job.n_answer) + 1).ok();
+        let options = SessionOptions {
+            n_ctx,
+            ..contender.options.clone()
+        };
+        let mut session = Session::new(contender.model, &options)?;
+        session.set_adapters(contender.stack.clone())?;
+        sessions.push(session);
+    }
+    let n = job.n_prompt.max(job.n_answer);
+    let tokens = any_tokens(contenders[0].model.n_vocab(), n);
+    let mut times = Vec::with_capacity(rounds);
+    for round in 0..=rounds {
+        let mut pair = [JobTime {
+            prefill_s: 0.0,
+            decode_s: 0.0,
+        }; 2];
+        for (session, time) in sessions.iter_mut().zip(&mut pair) {
+            session.forget();
+            let start = Instant::now();
+            session.prefill(&tokens[..job.n_prompt], cancel)?;
+            time.prefill_s = start.elapsed().as_secs_f64();
+        }
+        for (session, time) in sessions.iter_mut().zip(&mut pair) {
+            session.forget();
+            let start = Instant::now();
+            for &token in &tokens[..job.n_answer] {
+                session.advance(token, cancel)?;
+            }
+            time.decode_s = start.elapsed().as_secs_f64();
+        }
+        if round > 0 {
+            times.push(pair);
+        }
+    }
+    Ok(times)
 }
 
 fn summarize(samples_ns: Vec<u64>, n_tokens: usize) -> BenchResult {
@@ -128,7 +223,7 @@ fn summarize(samples_ns: Vec<u64>, n_tokens: usize) -> BenchResult {
 }
 
 /// Any tokens will do, the same in every run: a linear congruential sequence (Knuth's MMIX constants).
-fn random_tokens(n_vocab: usize, n: usize) -> Vec<Token> {
+pub(super) fn any_tokens(n_vocab: usize, n: usize) -> Vec<Token> {
     let mut state: u64 = 1;
     let n_vocab = u64::try_from(n_vocab.max(1)).unwrap_or(1);
     (0..n)

@@ -54,9 +54,13 @@ impl Embedder {
             n_threads_batch: options.threads(),
             embeddings: true,
         };
+        let context = Context::new(model.engine(), &params)?;
+        if context.gives_scores() {
+            return Err(model.wrong_kind("embed text; it compares two texts: use it with --rerank"));
+        }
         Ok(Self {
             model: model.clone(),
-            context: Context::new(model.engine(), &params)?,
+            context,
             batch: Batch::default(),
         })
     }

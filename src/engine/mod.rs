@@ -9,19 +9,30 @@
 
 mod adapter;
 mod bench;
+mod chat_tokens;
+#[cfg(feature = "serve")]
+mod constraint;
 pub mod divergence;
 mod embedder;
 mod generation;
 mod hash;
+mod importance;
+#[cfg(feature = "serve")]
+mod logprobs;
 mod memory;
 mod model;
 mod outcome;
 mod pool;
 mod profile;
+mod reranker;
 mod sampling;
+#[cfg(feature = "serve")]
+mod scheduler;
 mod scorer;
 mod session;
 mod stack;
+mod stack_cost;
+mod strength;
 mod template;
 mod text;
 mod text_divergence;
@@ -31,18 +42,30 @@ pub use crate::llama::{
     grammar_of_json_schema, system_info,
 };
 pub use adapter::Adapter;
-pub use bench::{BenchResult, BenchTest, bench};
+pub use bench::{BenchResult, BenchTest, Contender, Job, JobTime, bench, bench_in_turn};
+#[cfg(feature = "serve")]
+pub use constraint::{Constraint, ConstraintFactory};
 pub use embedder::Embedder;
 pub use generation::{GenerateOptions, Generation};
 pub use hash::ContentHash;
+pub use importance::importance;
+#[cfg(feature = "serve")]
+pub use logprobs::{Alternative, TokenLogprob};
 pub use memory::{MemoryUse, memory_use};
 pub use model::{Model, ModelOptions, is_encoder};
 pub use outcome::{FinishReason, Outcome, Timings, Usage};
 pub use pool::{PoolLimits, SessionPool};
 pub use profile::LayerProfile;
+pub use reranker::Reranker;
 pub use sampling::SamplingParams;
+#[cfg(feature = "serve")]
+pub use scheduler::{
+    CompletionRequest, Event, Finished, Scheduler, SchedulerOptions, SchedulerStats, Sink,
+};
 pub use scorer::{GreedyAnswer, RowAt, ScoreItem, Scorer, ScorerOptions};
 pub use session::{Prefill, Session, SessionOptions};
 pub use stack::AdapterStack;
+pub use stack_cost::StackCost;
+pub use strength::Strength;
 pub use template::{ChatMessage, ChatTemplate, Role};
-pub use text_divergence::{TextDivergence, text_windows};
+pub use text_divergence::{KlSoFar, TextDivergence, text_windows};

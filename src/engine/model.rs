@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use unforget_quant::gguf::Gguf;
 
 use super::hash::ContentHash;
+use super::session::SessionOptions;
 use super::template::ChatTemplate;
 use crate::error::{Error, Result};
 use crate::llama::{self, GpuLayers, Token};
@@ -29,6 +30,13 @@ pub struct ModelOptions {
     pub name: Option<String>,
     /// sha256 of the file where it is known already, which saves hashing it.
     pub sha256: Option<ContentHash>,
+    /// Compute with the weights where they lie in the file. Otherwise types that have faster kernels for it are copied
+    /// into an order of their own, which takes memory.
+    pub mapped: bool,
+    /// Sizes of sessions that ask for none of their own.
+    pub sizes: SessionOptions,
+    /// The model that this file was made from, where it is a copy in another layout: see [`Model::base_sha256`].
+    pub derived_from: Option<ContentHash>,
 }
 
 /// A model in memory. Cheap to clone: clones share the mapping.
@@ -44,6 +52,8 @@ struct Inner {
     chat_template: Option<String>,
     kv_bytes_per_token: u64,
     sha256: OnceLock<ContentHash>,
+    sizes: SessionOptions,
+    derived_from: Option<ContentHash>,
     load_time: Duration,
 }
 
@@ -85,7 +95,11 @@ impl Model {
         let kv_bytes_per_token = kv_bytes_per_token(&gguf);
         // The engine maps the file for itself.
         drop(gguf);
-        let engine = Arc::new(llama::Model::load(path, options.gpu_layers)?);
+        let engine = Arc::new(llama::Model::load(
+            path,
+            options.gpu_layers,
+            options.mapped,
+        )?);
         let name = options.name.unwrap_or_else(|| {
             path.file_stem()
                 .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
@@ -98,6 +112,8 @@ impl Model {
             chat_template,
             kv_bytes_per_token,
             sha256: options.sha256.map_or_else(OnceLock::new, OnceLock::from),
+            sizes: options.sizes,
+            derived_from: options.derived_from,
             load_time: start.elapsed(),
         })))
     }
@@ -130,6 +146,29 @@ impl Model {
         }
         let hash = ContentHash::of_file(&self.0.path)?;
         Ok(*self.0.sha256.get_or_init(|| hash))
+    }
+
+    /// The model that adapters belong to: this file, or the one that it is a tuned copy of. What was *measured* holds for
+    /// [`Self::sha256`] alone, and so does what was computed.
+    ///
+    /// # Errors
+    /// As [`Self::sha256`].
+    pub fn base_sha256(&self) -> Result<ContentHash> {
+        match self.0.derived_from {
+            Some(base) => Ok(base),
+            None => self.sha256(),
+        }
+    }
+
+    /// The model that this file is a tuned copy of, if it is one.
+    #[must_use]
+    pub fn derived_from(&self) -> Option<ContentHash> {
+        self.0.derived_from
+    }
+
+    /// Sizes of sessions that ask for none of their own.
+    pub(super) fn default_sizes(&self) -> &SessionOptions {
+        &self.0.sizes
     }
 
     /// Time that checking and loading took.
@@ -191,7 +230,8 @@ impl Model {
         Err(self.wrong_kind("embed text"))
     }
 
-    fn wrong_kind(&self, purpose: &'static str) -> Error {
+    /// The error for a model that cannot do what it is asked to.
+    pub(super) fn wrong_kind(&self, purpose: &'static str) -> Error {
         Error::WrongModelKind {
             name: self.name().to_owned(),
             architecture: self.architecture().to_owned(),
@@ -231,6 +271,11 @@ impl Model {
         self.0.engine.tokenize(text, false, false)
     }
 
+    /// Splits a piece of a rendered prompt into tokens: control tokens count as such, and none are added around it.
+    pub(super) fn tokenize_markup(&self, text: &str) -> Result<Vec<Token>> {
+        self.0.engine.tokenize(text, false, true)
+    }
+
     /// Whether `token` ends an answer.
     #[must_use]
     pub fn is_end_of_generation(&self, token: Token) -> bool {
@@ -241,6 +286,18 @@ impl Model {
     #[must_use]
     pub fn bos(&self) -> Option<Token> {
         self.0.engine.bos()
+    }
+
+    /// Token that ends a text, if the model has one.
+    #[must_use]
+    pub fn eos(&self) -> Option<Token> {
+        self.0.engine.eos()
+    }
+
+    /// The Jinja source of the model's own chat template, if it has one.
+    #[must_use]
+    pub fn chat_template_source(&self) -> Option<&str> {
+        self.0.chat_template.as_deref()
     }
 
     /// Number of tokens of plain text, without any around it.
@@ -261,18 +318,48 @@ impl Model {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// The bytes of a token as text; none for a control token.
+    #[must_use]
+    pub fn plain_bytes(&self, token: Token) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.0.engine.append_piece(token, &mut bytes);
+        bytes
+    }
+
+    /// The bytes of a token; those of a control token are its name, such as `<|im_end|>`.
+    #[must_use]
+    pub fn token_bytes(&self, token: Token) -> Vec<u8> {
+        match self.plain_bytes(token) {
+            bytes if bytes.is_empty() => self
+                .0
+                .engine
+                .token_text(token)
+                .unwrap_or_default()
+                .into_bytes(),
+            bytes => bytes,
+        }
+    }
+
     /// The model's own chat template.
     ///
     /// # Errors
     /// [`Error::WrongModelKind`] for an embedder, [`Error::Template`] if the file has none or it does not parse.
     pub fn chat_template(&self) -> Result<ChatTemplate> {
-        self.require_generator()?;
         let source = self.0.chat_template.as_deref().ok_or_else(|| {
             Error::Template(format!(
                 "model '{}' has none; give the whole prompt yourself with --raw",
                 self.name()
             ))
-        })?;
+        });
+        self.require_generator()?;
+        self.chat_template_from(source?)
+    }
+
+    /// Another chat template for this model.
+    ///
+    /// # Errors
+    /// [`Error::Template`] if it does not parse.
+    pub fn chat_template_from(&self, source: &str) -> Result<ChatTemplate> {
         let text = |token: Option<Token>| {
             token
                 .and_then(|token| self.0.engine.token_text(token))

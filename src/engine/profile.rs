@@ -108,6 +108,13 @@ impl serde::Serialize for LayerProfile {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for LayerProfile {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

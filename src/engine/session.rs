@@ -20,6 +20,8 @@ pub struct SessionOptions {
     pub n_ubatch: Option<u32>,
     /// Threads; by default one a core.
     pub n_threads: Option<u32>,
+    /// Threads while computing many tokens at once; by default as many as otherwise.
+    pub n_threads_batch: Option<u32>,
 }
 
 impl SessionOptions {
@@ -34,9 +36,27 @@ impl SessionOptions {
         })
     }
 
-    /// The sizes that a session over `model` gets.
+    /// What is left open here, taken from `defaults`. Threads that are asked for hold for every step.
+    fn or(&self, defaults: &Self) -> Self {
+        Self {
+            n_ctx: self.n_ctx.or(defaults.n_ctx),
+            n_batch: self.n_batch.or(defaults.n_batch),
+            n_ubatch: self.n_ubatch.or(defaults.n_ubatch),
+            n_threads: self.n_threads.or(defaults.n_threads),
+            n_threads_batch: self
+                .n_threads_batch
+                .or(self.n_threads)
+                .or(defaults.n_threads_batch),
+        }
+    }
+
+    /// The sizes that a session over `model` gets: what is asked for, else what the model was opened with.
     #[must_use]
     pub fn sizes(&self, model: &Model) -> ContextParams {
+        self.or(model.default_sizes()).resolve(model)
+    }
+
+    fn resolve(&self, model: &Model) -> ContextParams {
         let trained = u32::try_from(model.n_ctx_train()).unwrap_or(u32::MAX);
         let chosen =
             |option: Option<u32>, default: u32| option.filter(|&n| n > 0).unwrap_or(default);
@@ -48,7 +68,7 @@ impl SessionOptions {
             n_ubatch: chosen(self.n_ubatch, Self::DEFAULT_N_UBATCH).min(n_batch),
             n_seq_max: 1,
             n_threads: self.threads(),
-            n_threads_batch: self.threads(),
+            n_threads_batch: chosen(self.n_threads_batch, self.threads()),
             embeddings: false,
         }
     }

@@ -3,15 +3,11 @@
 use sha2::{Digest, Sha256};
 
 use super::adapter::Adapter;
-use super::model::Model;
 use crate::error::{Error, Result};
 
 /// Largest magnitude of a scale. A LoRA at a hundred times its trained strength is a typing mistake, and
 /// overflows half-precision activations.
 const MAX_SCALE: f32 = 100.0;
-
-/// Share of the bytes read for a token from which on merging is worth its trouble.
-const WORTH_MERGING: f64 = 0.15;
 
 /// Adapters that are applied together, each with its scale. Empty is the base.
 #[derive(Debug, Clone, Default)]
@@ -64,28 +60,6 @@ impl AdapterStack {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// Share of the bytes read for a token that are the adapters': a lower bound of what they cost in decode, which
-    /// reads every weight once. Multiplying by so many small matrices costs time of its own, most on small models.
-    #[must_use]
-    pub fn share_of_bytes(&self, model: &Model) -> f64 {
-        let adapters: u64 = self
-            .effective()
-            .map(|(adapter, _)| adapter.tensor_bytes())
-            .sum();
-        let all = adapters.saturating_add(model.size());
-        if all == 0 {
-            return 0.0;
-        }
-        adapters as f64 / all as f64
-    }
-
-    /// Whether decode would be noticeably faster with the adapters merged into the base: by a fixed rule, where they are
-    /// more than 15 % of the bytes read for a token.
-    #[must_use]
-    pub fn is_worth_merging(&self, model: &Model) -> bool {
-        self.share_of_bytes(model) > WORTH_MERGING
     }
 
     /// The adapters that have an effect. An adapter at scale 0 is the base, exactly.

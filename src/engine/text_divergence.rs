@@ -63,6 +63,20 @@ impl TextDivergence {
         windows: &[Vec<Token>],
         cancel: &CancelToken,
     ) -> Result<Self> {
+        Self::measure_while(base, adapted, windows, cancel, |_| true)
+    }
+
+    /// As [`Self::measure`], asking `go_on` after each window whether more is to be measured.
+    ///
+    /// # Errors
+    /// As [`Self::measure`].
+    pub fn measure_while(
+        base: (&Model, &AdapterStack),
+        adapted: (&Model, &AdapterStack),
+        windows: &[Vec<Token>],
+        cancel: &CancelToken,
+        mut go_on: impl FnMut(KlSoFar) -> bool,
+    ) -> Result<Self> {
         same_vocabulary(base.0, adapted.0)?;
         let longest = windows.iter().map(Vec::len).max().unwrap_or(0);
         let options = ScorerOptions {
@@ -73,21 +87,56 @@ impl TextDivergence {
         let mut base = Scorer::new(base.0, base.1, &options)?;
         let mut adapted = Scorer::new(adapted.0, adapted.1, &options)?;
         let mut tally = Tally::default();
-        let items: Vec<ScoreItem> = windows
-            .iter()
-            .map(|window| ScoreItem::text(window.clone(), 1))
-            .collect();
-        Scorer::score_both(&mut base, &mut adapted, &items, cancel, |at, p, q| {
-            let Some(&target) = windows[at.item].get(at.index + 1) else {
-                return Ok(());
-            };
-            tally
-                .add(p, q, target, at.index)
-                .ok_or_else(|| Error::NonFinite {
-                    place: format!("window {}, token {}", at.item, at.index),
-                })
-        })?;
+        let mut means = Vec::with_capacity(windows.len());
+        for (number, window) in windows.iter().enumerate() {
+            let (items, first) = ([ScoreItem::text(window.clone(), 1)], tally.kl.len());
+            Scorer::score_both(&mut base, &mut adapted, &items, cancel, |at, p, q| {
+                let Some(&target) = window.get(at.index + 1) else {
+                    return Ok(());
+                };
+                tally
+                    .add(p, q, target, at.index)
+                    .ok_or_else(|| Error::NonFinite {
+                        place: format!("window {number}, token {}", at.index),
+                    })
+            })?;
+            let new = &tally.kl[first..];
+            means.push(new.iter().sum::<f64>() / new.len().max(1) as f64);
+            if !go_on(KlSoFar::of(&means, tally.kl.len())) {
+                break;
+            }
+        }
         tally.finish()
+    }
+}
+
+/// What is known of a divergence after some windows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KlSoFar {
+    /// Windows compared.
+    pub n_windows: usize,
+    /// Tokens compared.
+    pub n_tokens: usize,
+    /// Mean KL(base || adapted) of the windows, nats a token.
+    pub mean: f64,
+    /// Its standard error, from how the windows differ; infinite for one window.
+    pub standard_error: f64,
+}
+
+impl KlSoFar {
+    fn of(means: &[f64], n_tokens: usize) -> Self {
+        let n = means.len() as f64;
+        let mean = means.iter().sum::<f64>() / n;
+        let squares: f64 = means.iter().map(|m| (m - mean).powi(2)).sum();
+        Self {
+            n_windows: means.len(),
+            n_tokens,
+            mean,
+            standard_error: match means.len() {
+                0 | 1 => f64::INFINITY,
+                _ => (squares / (n - 1.0) / n).sqrt(),
+            },
+        }
     }
 }
 
@@ -233,6 +282,15 @@ mod tests {
         assert_eq!((found.top1_agreement, found.kl_by_position.len()), (0.5, 2));
         assert!((found.base_perplexity - 2.0).abs() < 1e-6);
         assert!((found.ln_perplexity_ratio - (0.75f64).ln() / 2.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_error_of_a_mean_by_hand() {
+        let one = KlSoFar::of(&[0.5], 10);
+        assert_eq!((one.mean, one.standard_error), (0.5, f64::INFINITY));
+        let found = KlSoFar::of(&[1.0, 3.0], 20);
+        // Sample deviation sqrt 2, over sqrt 2.
+        assert_eq!((found.mean, found.standard_error), (2.0, 1.0));
     }
 
     #[test]

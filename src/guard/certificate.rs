@@ -15,7 +15,7 @@ use super::frontier::SweepPoint;
 use super::key::{PublicKey, SecretKey, Signed};
 use super::overlap::Overlap;
 use super::verdict::{Outcome, Verdict};
-use crate::engine::ContentHash;
+use crate::engine::{ContentHash, LayerProfile};
 use crate::{Error, Result};
 
 /// What the file says it is.
@@ -37,18 +37,31 @@ pub struct Identity {
     pub sha256: ContentHash,
 }
 
+/// An adapter and how strongly it was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredAdapter {
+    /// Its name at the time.
+    pub name: String,
+    /// Its hash.
+    pub sha256: ContentHash,
+    /// The scale: the certificate holds from 0 up to it.
+    pub scale: f64,
+    /// How that is spread over the layers.
+    pub profile: LayerProfile,
+}
+
 /// What a certificate says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Body {
     /// The base.
     pub base: Identity,
     /// The adapters that were measured together, in their order.
-    pub adapters: Vec<Identity>,
+    pub adapters: Vec<MeasuredAdapter>,
     /// Hash of the suite.
     pub suite_sha256: ContentHash,
     /// Hash of the budget.
     pub budget_sha256: ContentHash,
-    /// Scale that was measured: the certificate holds from 0 up to it.
+    /// The largest scale of any adapter.
     pub max_scale: f64,
     /// How thorough the check was: `smoke`, `gate` or `certify`.
     pub tier: String,
@@ -81,10 +94,19 @@ pub struct Certificate {
 pub struct Use<'a> {
     /// Hash of the base.
     pub base: ContentHash,
-    /// Hashes of the adapters, in their order.
-    pub adapters: &'a [ContentHash],
-    /// Largest scale of any of them.
+    /// The adapters in their order, each with how strongly it is used.
+    pub adapters: &'a [UsedAdapter],
+}
+
+/// An adapter as it is to be used.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UsedAdapter {
+    /// Its hash.
+    pub sha256: ContentHash,
+    /// The scale.
     pub scale: f64,
+    /// How that is spread over the layers.
+    pub profile: LayerProfile,
 }
 
 impl Certificate {
@@ -97,6 +119,16 @@ impl Certificate {
             return Err(wrong(format!(
                 "scale {} cannot be certified",
                 body.max_scale
+            )));
+        }
+        if let Some(adapter) = body
+            .adapters
+            .iter()
+            .find(|adapter| adapter.scale.is_nan() || adapter.scale < 0.0)
+        {
+            let (name, scale) = (&adapter.name, adapter.scale);
+            return Err(wrong(format!(
+                "scale {scale} of {name} cannot be certified"
             )));
         }
         let canonical_body = canonical::value(body)?;
@@ -201,7 +233,6 @@ impl Certificate {
         let Body {
             base,
             adapters,
-            max_scale,
             outcome,
             ..
         } = &self.body;
@@ -212,12 +243,12 @@ impl Certificate {
             )));
         }
         let hashes = adapters.iter().map(|adapter| &adapter.sha256);
-        if !hashes.eq(wanted.adapters) {
+        if !hashes.eq(wanted.adapters.iter().map(|adapter| &adapter.sha256)) {
             let short = |hashes: &mut dyn Iterator<Item = &ContentHash>| {
                 hashes.map(ContentHash::short).collect::<Vec<_>>().join("+")
             };
             let was = short(&mut adapters.iter().map(|adapter| &adapter.sha256));
-            let is = short(&mut wanted.adapters.iter());
+            let is = short(&mut wanted.adapters.iter().map(|adapter| &adapter.sha256));
             return Err(wrong(format!(
                 "it is about adapter {was}, not {is}; check that one"
             )));
@@ -229,18 +260,31 @@ impl Certificate {
                 outcome.reason
             )));
         }
-        let scale = wanted.scale;
-        if !(0.0..=*max_scale + SCALE_SLACK).contains(&scale) {
-            return Err(wrong(format!(
-                "it holds for scales from 0 to {max_scale}, not for {scale}; check with --scale {scale}"
-            )));
-        }
-        Ok(())
+        let pairs = adapters.iter().zip(wanted.adapters);
+        pairs
+            .into_iter()
+            .try_for_each(|(measured, used)| check_strength(measured, used))
     }
 }
 
 fn wrong(reason: String) -> Error {
     Error::Certificate { reason }
+}
+
+fn check_strength(measured: &MeasuredAdapter, used: &UsedAdapter) -> Result<()> {
+    let (name, scale, most) = (&measured.name, used.scale, measured.scale);
+    if !(0.0..=most + SCALE_SLACK).contains(&scale) {
+        return Err(wrong(format!(
+            "it holds for scales of {name} from 0 to {most}, not for {scale}; check with --scale {scale}"
+        )));
+    }
+    let (was, is) = (measured.profile, used.profile);
+    if scale != 0.0 && was != is {
+        return Err(wrong(format!(
+            "it holds for {name} with profile {was}, not {is}; check {name}={scale}:{is}"
+        )));
+    }
+    Ok(())
 }
 
 fn check_format(file: &Value) -> Result<()> {

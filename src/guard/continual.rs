@@ -15,7 +15,7 @@ use crate::{Error, Result};
 const MAX_TASKS: usize = 1000;
 
 /// A square matrix of scores, all of them numbers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScoreMatrix {
     /// By row.
     scores: Vec<Vec<f64>>,
@@ -64,6 +64,18 @@ impl ScoreMatrix {
             return Err(wrong(format!("score {score} is not a number")));
         }
         Ok(Self { scores, untrained })
+    }
+
+    /// Scores of the untrained base, a task an entry.
+    #[must_use]
+    pub fn untrained(&self) -> &[f64] {
+        &self.untrained
+    }
+
+    /// Scores by version, a task an entry.
+    #[must_use]
+    pub fn scores(&self) -> &[Vec<f64>] {
+        &self.scores
     }
 
     /// The published figures of the last version.

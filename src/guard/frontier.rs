@@ -3,35 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::verdict::Verdict;
-
-/// How the scale is spread over the layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Shape {
-    /// The same in all layers.
-    Flat,
-    /// Growing linearly with depth.
-    Linear,
-}
-
-impl Shape {
-    /// As it is written everywhere.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Flat => "flat",
-            Self::Linear => "linear",
-        }
-    }
-}
+use crate::engine::LayerProfile;
 
 /// One scale of a sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SweepPoint {
     /// The scale.
     pub scale: f64,
-    /// How it is spread.
-    pub shape: Shape,
+    /// How it is spread over the layers.
+    pub profile: LayerProfile,
     /// Gain in the adapter's own task, in its metric's unit.
     pub gain: f64,
     /// Largest harm of any retention rule, as a share of its budget: 1 is at the budget.
@@ -42,15 +22,20 @@ pub struct SweepPoint {
     pub verdict: Verdict,
 }
 
-/// The point of the largest gain that passes; of equal gains the one of least harm.
+/// Index of the point of the largest gain that passes; of equal gains the one of least harm. Scale 0 is no choice: it
+/// is the base.
 #[must_use]
-pub fn best(points: &[SweepPoint]) -> Option<&SweepPoint> {
-    let passed = points.iter().filter(|point| point.verdict == Verdict::Pass);
-    passed.max_by(|a, b| {
+pub fn best(points: &[SweepPoint]) -> Option<usize> {
+    let passed = points
+        .iter()
+        .enumerate()
+        .filter(|(_, point)| point.verdict == Verdict::Pass && point.scale > 0.0);
+    let best = passed.max_by(|(_, a), (_, b)| {
         a.gain
             .total_cmp(&b.gain)
             .then_with(|| b.harm.total_cmp(&a.harm))
-    })
+    });
+    best.map(|(i, _)| i)
 }
 
 /// The points that no other beats in both gain and harm, by growing harm.
@@ -78,7 +63,7 @@ mod tests {
     fn point(scale: f64, gain: f64, harm: f64, verdict: Verdict) -> SweepPoint {
         SweepPoint {
             scale,
-            shape: Shape::Flat,
+            profile: LayerProfile::FLAT,
             gain,
             harm,
             worst_group: "a".to_owned(),
@@ -89,15 +74,20 @@ mod tests {
     #[test]
     fn the_largest_gain_inside_the_budget() {
         let points = [
+            point(0.0, 2.0, 0.0, Verdict::Pass),
             point(0.5, 0.4, 0.1, Verdict::Pass),
             point(0.75, 0.9, 0.5, Verdict::Pass),
             point(0.8, 0.9, 0.4, Verdict::Pass),
             point(1.0, 1.0, 1.4, Verdict::Fail),
             point(0.9, 0.95, 0.9, Verdict::Undecided),
         ];
-        assert_eq!(best(&points).unwrap().scale, 0.8);
-        assert_eq!(best(&points[3..]), None);
-        let scales: Vec<f64> = frontier(&points).iter().map(|point| point.scale).collect();
+        assert_eq!(best(&points), Some(3));
+        assert_eq!(best(&points[4..]), None);
+        assert_eq!(best(&points[..1]), None, "scale 0 is the base");
+        let scales: Vec<f64> = frontier(&points[1..])
+            .iter()
+            .map(|point| point.scale)
+            .collect();
         assert_eq!(scales, [0.5, 0.8, 0.9, 1.0]);
     }
 }

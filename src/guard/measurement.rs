@@ -86,8 +86,19 @@ pub struct Work {
     pub tokens_per_s: f64,
     /// Tokens a second of the bare prefill, measured in the same run.
     pub raw_prefill_tokens_per_s: f64,
+    /// Seconds that the bare prefill of all these tokens would take at the speed measured in the same run: the floor.
+    #[serde(default)]
+    pub prefill_floor_seconds: f64,
     /// Whether the base's scores came from the cache.
     pub base_cached: bool,
+}
+
+impl Work {
+    /// How near to the floor it came: 1 is as fast as the bare prefill.
+    #[must_use]
+    pub fn share_of_floor(&self) -> f64 {
+        self.prefill_floor_seconds / self.seconds.max(1e-9)
+    }
 }
 
 /// All that a check measured.

@@ -25,7 +25,8 @@
 //!   it, or neither, which makes `pass`, `fail` or `undecided`. [`flips`] lists the items that changed sides.
 //! - A [`certificate`] binds that to the content of base, adapters, suite and budget; a [`key`] signs it. [`report`]
 //!   shows it.
-//! - [`frontier`] picks a scale from a sweep, [`continual`] follows an adapter's versions, [`overlap`] finds suite items
+//! - [`frontier`] picks a scale from a sweep, [`versions`] scores an adapter's versions on their tasks for
+//!   [`continual`], [`overlap`] finds suite items
 //!   that were trained on.
 //!
 //! All of that is plain computation. What needs the engine produces a [`measurement::Measurements`].
@@ -44,6 +45,7 @@ pub mod key;
 pub mod measure;
 pub mod measurement;
 pub mod metric;
+pub mod null;
 pub mod overlap;
 pub mod report;
 #[cfg(test)]
@@ -52,3 +54,4 @@ pub mod stats;
 pub mod suite;
 pub mod sweep;
 pub mod verdict;
+pub mod versions;

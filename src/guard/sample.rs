@@ -3,13 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use super::budget::Budget;
-use super::certificate::{Body, Identity, rfc3339};
-use super::frontier::{Shape, SweepPoint};
+use super::certificate::{Body, Identity, MeasuredAdapter, rfc3339};
+use super::frontier::SweepPoint;
 use super::measurement::{Measurements, NoiseFloor, Pair, Series, TextDivergence, Work};
 use super::metric::Metric;
 use super::overlap;
 use super::verdict::{Verdict, judge_all};
-use crate::engine::ContentHash;
+use crate::engine::{ContentHash, LayerProfile};
 
 /// An id and a name that every renderer has to escape.
 pub const HOSTILE: &str = "<script>alert('x')</script>&\"|`";
@@ -86,6 +86,7 @@ pub fn measurements() -> Measurements {
         seconds: 93.4,
         tokens_per_s: 1284.8,
         raw_prefill_tokens_per_s: 1450.0,
+        prefill_floor_seconds: 82.8,
         base_cached: true,
     };
     Measurements::new(series, vec![text], vec![floor], work).unwrap()
@@ -96,7 +97,7 @@ pub fn body() -> Body {
     let budget = Budget::embedded().unwrap();
     let point = |scale: f64, gain: f64, harm: f64, verdict| SweepPoint {
         scale,
-        shape: Shape::Flat,
+        profile: LayerProfile::FLAT,
         gain,
         harm,
         worst_group: "arithmetic".to_owned(),
@@ -104,7 +105,12 @@ pub fn body() -> Body {
     };
     Body {
         base: identity("smollm2"),
-        adapters: vec![identity("triage-careless")],
+        adapters: vec![MeasuredAdapter {
+            name: "triage-careless".to_owned(),
+            sha256: ContentHash::of(b"triage-careless"),
+            scale: 1.0,
+            profile: LayerProfile::FLAT,
+        }],
         suite_sha256: ContentHash::of(b"suite"),
         budget_sha256: budget.sha256(),
         max_scale: 1.0,

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 
-use super::log;
+use super::{cpu, log};
 use crate::error::{Error, Result};
 
 /// The process's backend, started on the first call.
@@ -14,7 +14,10 @@ pub(super) fn backend() -> Result<&'static LlamaBackend> {
         .get_or_init(|| {
             log::install();
             load_plugins();
-            LlamaBackend::init().map_err(|error| error.to_string())
+            let backend = LlamaBackend::init().map_err(|error| error.to_string())?;
+            // Before a model is loaded, as it asks for.
+            cpu::plug_in();
+            Ok(backend)
         })
         .as_ref()
         .map_err(|reason| Error::Engine(reason.clone()))

@@ -11,6 +11,7 @@ use super::adapter::LoraAdapter;
 use super::batch::Batch;
 use super::log;
 use super::model::Model;
+use super::observe::{Observed, Observer};
 use crate::error::{Error, Result};
 
 /// Sizes of a context, in llama.cpp's terms.
@@ -68,6 +69,8 @@ pub struct Context {
     adapters: Vec<(Arc<LoraAdapter>, f32)>,
     model: Arc<Model>,
     n_ctx: usize,
+    /// What llama.cpp shows its computation to: owned, and freed after the context.
+    observed: Option<NonNull<Observed>>,
 }
 
 // SAFETY: a context may be used from any thread, by one at a time; every method that computes takes `&mut self`.
@@ -79,21 +82,43 @@ impl Context {
     /// # Errors
     /// [`Error::Engine`] with the engine's reason, such as memory that could not be had.
     pub fn new(model: &Arc<Model>, params: &ContextParams) -> Result<Self> {
+        Self::create(model, params, None)
+    }
+
+    /// As [`Self::new`], with somebody who looks at what is computed.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn observed(
+        model: &Arc<Model>,
+        params: &ContextParams,
+        observer: Box<dyn Observer>,
+    ) -> Result<Self> {
+        Self::create(model, params, Some(Observed::new(observer)))
+    }
+
+    fn create(
+        model: &Arc<Model>,
+        params: &ContextParams,
+        observed: Option<Observed>,
+    ) -> Result<Self> {
         /// llama.cpp's backends are not safe to initialize from several threads at once.
         static CREATING: Mutex<()> = Mutex::new(());
 
-        let raw = raw_params(params);
+        let mut raw = raw_params(params);
+        let observed = observed.map(|observed| observed.install(&mut raw));
         let (pointer, reason) = log::capture(|| {
             let _one_at_a_time = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
             // SAFETY: the model is alive, and stays so: the context holds an `Arc` of it.
             unsafe { sys::llama_init_from_model(model.as_ptr(), raw) }
         });
-        let pointer = NonNull::new(pointer).ok_or_else(|| {
-            Error::Engine(format!(
+        let Some(pointer) = NonNull::new(pointer) else {
+            observed.into_iter().for_each(Observed::free);
+            return Err(Error::Engine(format!(
                 "no context with n_ctx {} could be made: {reason}",
                 params.n_ctx
-            ))
-        })?;
+            )));
+        };
         // SAFETY: the context was just made.
         let n_ctx = unsafe { sys::llama_n_ctx(pointer.as_ptr()) };
         Ok(Self {
@@ -101,6 +126,7 @@ impl Context {
             adapters: Vec::new(),
             model: Arc::clone(model),
             n_ctx: n_ctx as usize,
+            observed,
         })
     }
 
@@ -194,15 +220,42 @@ impl Context {
             .then(|| unsafe { std::slice::from_raw_parts(pointer, self.model.n_vocab()) })
     }
 
-    /// Pooled embedding of `sequence` in the last batch: `n_embd` floats, as the model gives them.
+    /// Whether the model gives scores for a sequence (a cross-encoder) in place of an embedding.
+    #[must_use]
+    pub fn gives_scores(&self) -> bool {
+        // SAFETY: the context is alive.
+        let pooling = unsafe { sys::llama_pooling_type(self.pointer.as_ptr()) };
+        pooling == sys::LLAMA_POOLING_TYPE_RANK
+    }
+
+    /// Pooled embedding of `sequence` in the last batch: `n_embd` floats, as the model gives them. `None` where the
+    /// model gives scores.
     #[must_use]
     pub fn embedding(&mut self, sequence: u32) -> Option<&[f32]> {
+        if self.gives_scores() {
+            return None;
+        }
+        self.pooled(sequence, self.model.n_embd())
+    }
+
+    /// Scores of `sequence` in the last batch, one a class of the model. `None` where the model gives embeddings.
+    #[must_use]
+    pub fn scores(&mut self, sequence: u32) -> Option<&[f32]> {
+        if !self.gives_scores() {
+            return None;
+        }
+        self.pooled(sequence, self.model.n_classes())
+    }
+
+    /// The pooled output of `sequence`: `length` floats, which is `n_embd` for embeddings and the number of classes
+    /// for scores.
+    fn pooled(&mut self, sequence: u32, length: usize) -> Option<&[f32]> {
         let sequence = i32::try_from(sequence).ok()?;
         // SAFETY: the context is alive; llama.cpp answers null for a sequence that was not in the batch.
         let pointer = unsafe { sys::llama_get_embeddings_seq(self.pointer.as_ptr(), sequence) };
-        // SAFETY: a non-null pointer is to `n_embd` floats that stay until the next decode, and that needs `&mut`.
-        (!pointer.is_null())
-            .then(|| unsafe { std::slice::from_raw_parts(pointer, self.model.n_embd()) })
+        // SAFETY: a non-null pointer is to `length` floats, which the two callers choose by how the model pools; they
+        // stay until the next decode, and that needs `&mut`.
+        (!pointer.is_null()).then(|| unsafe { std::slice::from_raw_parts(pointer, length) })
     }
 
     /// Forgets the KV of `sequence` from `position` on. False where the memory cannot be cut there (recurrent
@@ -233,6 +286,38 @@ impl Context {
         }
     }
 
+    /// Makes `to` a copy of the first `n` tokens of `from`: both then share their KV. `to` must be empty.
+    #[cfg(feature = "serve")]
+    pub fn fork_prefix(&mut self, from: u32, to: u32, n: usize) {
+        let (Ok(from), Ok(to), Ok(n)) = (i32::try_from(from), i32::try_from(to), i32::try_from(n))
+        else {
+            return;
+        };
+        // SAFETY: the context is alive; a null memory (an encoder) is checked for; llama.cpp checks the sequences.
+        unsafe {
+            let memory = sys::llama_get_memory(self.pointer.as_ptr());
+            if !memory.is_null() {
+                sys::llama_memory_seq_cp(memory, from, to, 0, n);
+            }
+        }
+    }
+
+    /// The first position of `sequence` whose KV is still there; later than 0 where a sliding window has moved on.
+    #[cfg(feature = "serve")]
+    #[must_use]
+    pub fn first_position(&self, sequence: u32) -> Option<usize> {
+        let sequence = i32::try_from(sequence).ok()?;
+        // SAFETY: the context is alive; a null memory (an encoder) is checked for; an empty sequence gives -1.
+        let position = unsafe {
+            let memory = sys::llama_get_memory(self.pointer.as_ptr());
+            if memory.is_null() {
+                return None;
+            }
+            sys::llama_memory_seq_pos_min(memory, sequence)
+        };
+        usize::try_from(position).ok()
+    }
+
     /// Forgets all KV.
     pub fn clear(&mut self) {
         // SAFETY: the context is alive; a null memory (an encoder) is checked for. Without `data` the buffers keep
@@ -250,6 +335,7 @@ impl Drop for Context {
     fn drop(&mut self) {
         // SAFETY: made by `llama_init_from_model`, freed once, before its adapters and its model.
         unsafe { sys::llama_free(self.pointer.as_ptr()) };
+        self.observed.into_iter().for_each(Observed::free);
     }
 }
 

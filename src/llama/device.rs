@@ -8,6 +8,7 @@ use llama_cpp_2::{LlamaBackendDeviceType, list_llama_ggml_backend_devices};
 use serde::Serialize;
 
 use super::backend::backend;
+use super::cpu;
 use crate::error::{Error, Result};
 
 /// A device that the engine can compute on.
@@ -65,12 +66,17 @@ pub fn compiled_backends() -> Vec<&'static str> {
     .collect()
 }
 
-/// The instruction sets that the engine's CPU kernels were built for, as llama.cpp prints them.
+/// The instruction sets that the engine's CPU kernels were built for, as llama.cpp prints them, and what was added to them.
 pub fn system_info() -> Result<String> {
     backend()?;
     // SAFETY: returns a pointer to a static buffer that is NUL-terminated and never freed; the backend is up.
     let text = unsafe { CStr::from_ptr(llama_cpp_sys_2::llama_print_system_info()) };
-    Ok(text.to_string_lossy().into_owned())
+    let mut text = text.to_string_lossy().into_owned();
+    if cpu::plug_in() {
+        // Numbers differ in their last bits: what was measured with other kernels is not the same.
+        text.push_str("UNFORGET_KERNELS = 1 | ");
+    }
+    Ok(text)
 }
 
 /// How many layers go to the GPU: the value of `-ngl`.

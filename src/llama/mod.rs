@@ -14,9 +14,19 @@ mod adapter;
 mod backend;
 mod batch;
 mod context;
+#[cfg_attr(
+    not(all(
+        target_arch = "x86_64",
+        any(target_os = "linux", target_os = "macos"),
+        not(feature = "dynamic-backends")
+    )),
+    path = "cpu/absent.rs"
+)]
+mod cpu;
 mod device;
 mod log;
 mod model;
+mod observe;
 mod sampler;
 
 pub use adapter::LoraAdapter;
@@ -25,4 +35,5 @@ pub use context::{CancelToken, Context, ContextParams};
 pub use device::{Device, GpuLayers, compiled_backends, devices, system_info};
 pub use llama_cpp_2::token::LlamaToken as Token;
 pub use model::Model;
+pub use observe::Observer;
 pub use sampler::{Sampler, grammar_of_json_schema};

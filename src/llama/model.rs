@@ -1,10 +1,11 @@
 //! A model: a GGUF file, mapped read-only, with its vocabulary.
 
+use std::ffi::CString;
 use std::path::Path;
+use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use llama_cpp_2::model::LlamaModel;
-use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_sys_2 as sys;
 
@@ -26,26 +27,37 @@ pub struct Model {
 }
 
 impl Model {
-    /// Maps `path` and reads its metadata.
+    /// Maps `path` and reads its metadata. With `mapped`, weights are computed with where they lie in the file; else
+    /// types that have faster kernels for it are copied into an order of their own.
     ///
     /// The file should have passed [`unforget_quant::gguf::Gguf::open`] before: a malformed one can make
     /// llama.cpp abort the process.
     ///
     /// # Errors
     /// [`Error::ModelLoad`] with the engine's reason; [`Error::NoDevice`].
-    pub fn load(path: &Path, gpu_layers: GpuLayers) -> Result<Self> {
-        let backend = backend()?;
-        let params = LlamaModelParams::default()
-            .with_use_mmap(true)
-            .with_n_gpu_layers(gpu_layers.resolve()?);
-        let (loaded, reason) = log::capture(|| LlamaModel::load_from_file(backend, path, &params));
-        let model = loaded.map_err(|error| Error::ModelLoad {
+    pub fn load(path: &Path, gpu_layers: GpuLayers, mapped: bool) -> Result<Self> {
+        backend()?;
+        let fail = |reason: String| Error::ModelLoad {
             path: path.to_owned(),
-            reason: match error {
-                llama_cpp_2::LlamaModelLoadError::NullResult => reason,
-                other => other.to_string(),
-            },
-        })?;
+            reason,
+        };
+        let c_path = CString::new(path.as_os_str().as_encoded_bytes())
+            .map_err(|_| fail("the path contains a NUL byte".to_owned()))?;
+        // SAFETY: a plain function that fills a struct by value.
+        let mut raw = unsafe { sys::llama_model_default_params() };
+        raw.load_mode = sys::LLAMA_LOAD_MODE_MMAP;
+        raw.use_extra_bufts = !mapped;
+        // llama.cpp's own "all" is negative; a count is clamped to the layers that there are.
+        raw.n_gpu_layers = i32::try_from(gpu_layers.resolve()?).unwrap_or(i32::MAX);
+        let (pointer, reason) = log::capture(|| {
+            // SAFETY: the backend is up, the path is NUL-terminated, and the parameters point at nothing of ours.
+            unsafe { sys::llama_model_load_from_file(c_path.as_ptr(), raw) }
+        });
+        let pointer = NonNull::new(pointer).ok_or_else(|| fail(reason))?;
+        // SAFETY: `LlamaModel` is `repr(transparent)` over a non-null pointer to `llama_model`, which it frees once. Its
+        // own loader cannot be told `use_extra_bufts`.
+        let model =
+            unsafe { std::mem::transmute_copy::<NonNull<sys::llama_model>, LlamaModel>(&pointer) };
         Ok(Self {
             model,
             adapters: Mutex::new(()),
@@ -132,6 +144,17 @@ impl Model {
         self.model.vocab().is_eog(token)
     }
 
+    /// Whether part of its memory is a state that cannot be cut at a position.
+    #[cfg(feature = "serve")]
+    #[must_use]
+    pub fn is_recurrent(&self) -> bool {
+        // SAFETY: the model is alive, and both functions only read it.
+        unsafe {
+            sys::llama_model_is_recurrent(self.as_ptr())
+                || sys::llama_model_is_hybrid(self.as_ptr())
+        }
+    }
+
     /// Token that begins a text, if the model has one.
     #[must_use]
     pub fn bos(&self) -> Option<LlamaToken> {
@@ -142,6 +165,29 @@ impl Model {
     #[must_use]
     pub fn eos(&self) -> Option<LlamaToken> {
         some(self.model.vocab().eos())
+    }
+
+    /// Number of scores that a cross-encoder gives for a sequence.
+    #[must_use]
+    pub fn n_classes(&self) -> usize {
+        // SAFETY: the model is alive.
+        let n = unsafe { sys::llama_model_n_cls_out(self.as_ptr()) };
+        n as usize
+    }
+
+    /// Token to put between the two texts of a pair, beside what ends the first one: XLM-RoBERTa writes two, BERT one.
+    #[must_use]
+    pub fn second_separator(&self) -> Option<LlamaToken> {
+        // SAFETY: the model is alive, and its vocabulary lives as long.
+        let (ends, separates, token) = unsafe {
+            let vocab = sys::llama_model_get_vocab(self.as_ptr());
+            (
+                sys::llama_vocab_get_add_eos(vocab),
+                sys::llama_vocab_get_add_sep(vocab),
+                sys::llama_vocab_sep(vocab),
+            )
+        };
+        some(LlamaToken(token)).filter(|_| ends && separates)
     }
 
     pub(super) fn as_llama_cpp_2(&self) -> &LlamaModel {

@@ -33,6 +33,8 @@ pub struct BeirQuery {
     pub id: String,
     /// The question.
     pub text: String,
+    /// The short answer, where the benchmark has one.
+    pub answer: Option<String>,
 }
 
 /// A benchmark, read whole.
@@ -47,15 +49,20 @@ pub struct Beir {
 }
 
 impl Beir {
-    /// Reads the benchmark in `folder`; of several files of judgements `test.tsv`, or the first by name.
+    /// Reads the benchmark in `folder` with the judgements of `split`; without one those of `test`, or the first by name.
     ///
     /// # Errors
     /// [`Error::Io`] for a missing file, [`Error::InvalidArgument`] naming file and line where one is not in the layout.
-    pub fn read(folder: &Path) -> Result<Self> {
+    pub fn read(folder: &Path, split: Option<&str>) -> Result<Self> {
+        let qrels = folder.join("qrels");
+        let judged = match split {
+            Some(split) => qrels.join(format!("{split}.tsv")),
+            None => judgement_file(&qrels)?,
+        };
         Ok(Self {
             documents: json_lines(&folder.join("corpus.jsonl"))?,
             queries: json_lines(&folder.join("queries.jsonl"))?,
-            judgements: judgements(&judgement_file(&folder.join("qrels"))?)?,
+            judgements: judgements(&judged)?,
         })
     }
 }

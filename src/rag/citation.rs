@@ -1,48 +1,28 @@
 //! Which bytes of which document support an answer: citations that do not depend on the model writing them.
 //!
-//! A small model seldom numbers its sources, and numbers them wrongly when it does. So each sentence of the answer is
-//! compared with each passage by the words they share. The measure is a weighted ROUGE-1 precision: with `A` the
-//! distinct words of content of the sentence (function words out, inflections folded) and `W` those of one sentence of
-//! the passage or two in a row, together with the passage's heading,
-//!
-//! ```text
-//! support = sum of weight(a) for a in A and in W / sum of weight(a) for a in A
-//! ```
-//!
-//! where names and numbers weigh 2 and other words 1. It is 0 as soon as one number of `A` is not in `W`, or one name
-//! of `A` nowhere in the passage, because a wrong date or a wrong person reads just like the right one. Every answer is
-//! treated the same way each time.
+//! A small model seldom numbers its sources, and numbers them wrongly when it does. So each sentence of the answer is a
+//! claim that is compared with each passage (`support`): by the words they share and, where an embedder is at hand, by
+//! their meaning. A number that the model wrote is kept where such a passage exists, and dropped where not. Every answer
+//! is treated the same way each time.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
+use serde::Serialize;
+
+use super::embed::Embed;
+use super::meaning::Meaning;
 use super::position::Position;
 use super::prompt::Passage;
 use super::relevance::NOTHING_FOUND;
 use super::sentence::sentences;
-use super::words::{Kind, Word, content};
-
-/// Support from which a sentence counts as said by a passage.
-///
-/// Measured on 1,050 questions of the SQuAD data whose passage is among the five found: the words of the question with
-/// its answer appended stand for a model's answer; with the answer of another question appended, for a wrong one.
-///
-/// | threshold | true answers grounded | wrong ones, of a distant question | of a neighbouring one |
-/// |---|---|---|---|
-/// | 0.5 | 90 % | 14 % | 60 % |
-/// | **0.6** | **81 %** | **8.5 %** | **49 %** |
-/// | 0.7 | 68 % | 4 % | 34 % |
-/// | 0.8 | 47 % | 2.5 % | 21 % |
-///
-/// A real answer repeats more of its passage than a question does, so the second column is a lower bound. The last one
-/// is the limit of counting words: a wrong answer made of the passage's own words looks supported.
-pub const SUPPORT_THRESHOLD: f64 = 0.6;
+use super::support::{Source, Support, words_of};
+use crate::Result;
 
 /// Longest run of digits that is taken for the number of a passage.
 const MAX_DIGITS: usize = 3;
 
 /// Bytes of a document that support the answer.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Citation {
     /// The number of the passage, as in the text.
     pub n: usize,
@@ -63,50 +43,108 @@ pub struct Citation {
     pub text: String,
 }
 
+/// A sentence of an answer that says something.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Claim {
+    /// First byte in the answer's text.
+    pub start: usize,
+    /// One past the last byte in the answer's text, its numbers not included.
+    pub end: usize,
+    /// What it says.
+    pub text: String,
+    /// The passages that it is cited to.
+    pub passages: Vec<usize>,
+    /// How well the best of them, or of all where it is cited to none, supports it.
+    pub support: Support,
+    /// Whether that is enough.
+    pub supported: bool,
+}
+
 /// An answer with its citations.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cited {
     /// The answer, with `[n]` behind each sentence that has a source.
     pub text: String,
     /// One for each passage that is cited, by number.
     pub citations: Vec<Citation>,
-    /// Whether every sentence with content is supported by a passage.
+    /// The sentences with content, in order. A refusal to answer is none.
+    pub claims: Vec<Claim>,
+    /// Whether there are claims, and a passage supports each of them.
     pub grounded: bool,
+    /// The answer without any numbers of sources.
+    pub(super) bare: String,
 }
 
-/// Ties the sentences of `answer` to `passages`.
-///
-/// Numbers that the model wrote are kept where such a passage exists and dropped where not; a sentence without one gets
-/// that of the passage which supports it best, if any does.
+/// Ties the sentences of `answer` to `passages`, by words alone.
 #[must_use]
 pub fn cite(answer: &str, passages: &[Passage]) -> Cited {
-    let (clean, marks) = take_marks(answer.trim(), passages);
-    let ranges = sentences(&clean);
-    let mut owners: Vec<Vec<usize>> = vec![Vec::new(); ranges.len()];
-    for (at, n) in marks {
-        let owner = ranges
-            .partition_point(|range| range.start < at)
-            .saturating_sub(1);
-        if let Some(numbers) = owners
-            .get_mut(owner)
-            .filter(|numbers| !numbers.contains(&n))
-        {
-            numbers.push(n);
-        }
-    }
     let sources: Vec<Source<'_>> = passages.iter().map(Source::of).collect();
-    let mut ledger = Ledger::default();
-    let mut text = String::with_capacity(clean.len());
-    let mut copied = 0;
-    for (range, own) in ranges.iter().zip(owners) {
-        let sentence = clean.get(range.clone()).unwrap_or("");
-        let cited = ledger.enter(sentence, own, &sources);
-        text.push_str(clean.get(copied..range.end).unwrap_or(""));
-        text.extend(cited.iter().map(|n| format!(" [{n}]")));
-        copied = range.end;
+    Draft::of(answer, passages).cited(&sources, None)
+}
+
+/// [`cite`], by meaning too.
+///
+/// # Errors
+///
+/// What the embedder says.
+pub fn cite_by_meaning(
+    answer: &str,
+    passages: &[Passage],
+    embedder: &mut dyn Embed,
+) -> Result<Cited> {
+    let sources: Vec<Source<'_>> = passages.iter().map(Source::of).collect();
+    let draft = Draft::of(answer, passages);
+    let claims: Vec<&str> = draft.sentences().collect();
+    let meaning = Meaning::read(&claims, &sources, embedder)?;
+    Ok(draft.cited(&sources, Some(&meaning)))
+}
+
+/// An answer without its marks, and the passages that its sentences named.
+struct Draft {
+    text: String,
+    sentences: Vec<(Range<usize>, Vec<usize>)>,
+}
+
+impl Draft {
+    fn of(answer: &str, passages: &[Passage]) -> Self {
+        let (text, marks) = take_marks(answer.trim(), passages);
+        let ranges = sentences(&text).into_iter();
+        let mut sentences: Vec<_> = ranges.map(|range| (range, Vec::new())).collect();
+        for (at, n) in marks {
+            let owner = sentences
+                .partition_point(|(range, _)| range.start < at)
+                .saturating_sub(1);
+            if let Some((_, numbers)) = sentences.get_mut(owner)
+                && !numbers.contains(&n)
+            {
+                numbers.push(n);
+            }
+        }
+        Self { text, sentences }
     }
-    text.push_str(clean.get(copied..).unwrap_or(""));
-    ledger.into_cited(text, &sources)
+
+    fn sentences(&self) -> impl Iterator<Item = &str> {
+        let ranges = self.sentences.iter();
+        ranges.map(|(range, _)| self.text.get(range.clone()).unwrap_or(""))
+    }
+
+    fn cited(&self, sources: &[Source<'_>], meaning: Option<&Meaning>) -> Cited {
+        let mut ledger = Ledger::default();
+        let mut text = String::with_capacity(self.text.len());
+        let mut copied = 0;
+        for (nth, (range, own)) in self.sentences.iter().enumerate() {
+            let sentence = self.text.get(range.clone()).unwrap_or("");
+            let cosine = |source| meaning.and_then(|meaning| meaning.cosine(nth, source));
+            text.push_str(self.text.get(copied..range.start).unwrap_or(""));
+            let start = text.len();
+            let cited = ledger.enter(start, sentence, own, sources, &cosine);
+            text.push_str(sentence);
+            text.extend(cited.iter().map(|n| format!(" [{n}]")));
+            copied = range.end;
+        }
+        text.push_str(self.text.get(copied..).unwrap_or(""));
+        ledger.into_cited(text, self.text.clone(), sources)
+    }
 }
 
 /// Removes `[1]`, `[1, 2]` from `answer`; returns them as the place in what is left and the number, where such a
@@ -153,127 +191,84 @@ fn parse_mark(text: &str) -> Option<(Vec<usize>, usize)> {
     Some((numbers.collect::<Option<_>>()?, inside.len() + 2))
 }
 
-/// A passage, prepared for comparing.
-struct Source<'a> {
-    passage: &'a Passage,
-    heading: HashSet<String>,
-    sentences: Vec<Sentence>,
-}
-
-/// Bytes of a sentence in its passage, with the stems of its words of content.
-type Sentence = (Range<usize>, HashSet<String>);
-
-/// How well a passage supports a sentence, and with which bytes of its text.
-struct Support {
-    score: f64,
-    bytes: Range<usize>,
-}
-
-fn stems(text: &str) -> HashSet<String> {
-    content(text).into_iter().map(|word| word.stem).collect()
-}
-
-impl<'a> Source<'a> {
-    fn of(passage: &'a Passage) -> Self {
-        let text = &passage.hit.text;
-        let ranges = sentences(text).into_iter();
-        Self {
-            passage,
-            heading: stems(&passage.hit.heading),
-            sentences: ranges
-                .map(|range| (range.clone(), stems(text.get(range).unwrap_or(""))))
-                .collect(),
-        }
-    }
-
-    /// The best window for `words`: the highest support, then the shorter, then the earlier.
-    fn support(&self, words: &[Word]) -> Option<Support> {
-        let windows = [1, 2]
-            .into_iter()
-            .flat_map(|length| self.sentences.windows(length));
-        let mut best: Option<Support> = None;
-        for window in windows {
-            let score = self.score(words, window);
-            if best.as_ref().is_none_or(|best| score > best.score) {
-                let (Some((first, _)), Some((last, _))) = (window.first(), window.last()) else {
-                    continue;
-                };
-                let bytes = first.start..last.end;
-                best = Some(Support { score, bytes });
-            }
-        }
-        best
-    }
-
-    fn score(&self, words: &[Word], window: &[Sentence]) -> f64 {
-        let has = |sentences: &[Sentence], word: &Word| {
-            let in_sentence = |(_, stems): &Sentence| stems.contains(&word.stem);
-            self.heading.contains(&word.stem) || sentences.iter().any(in_sentence)
-        };
-        let (mut shared, mut all) = (0.0, 0.0);
-        for word in words {
-            let there = has(window, word);
-            let (weight, possible) = match word.kind {
-                Kind::Number => (2.0, there),
-                Kind::Name => (2.0, there || has(&self.sentences, word)),
-                Kind::Plain => (1.0, true),
-            };
-            if !possible {
-                return 0.0;
-            }
-            all += weight;
-            shared += if there { weight } else { 0.0 };
-        }
-        if all > 0.0 { shared / all } else { 0.0 }
-    }
-}
-
 /// What has been cited so far.
 #[derive(Default)]
 struct Ledger {
     /// Number of a passage with the bytes of its text that support something.
     cited: Vec<(usize, Range<usize>)>,
-    supported: usize,
-    unsupported: usize,
+    claims: Vec<Claim>,
+}
+
+/// How well a source supports a claim, and with which bytes of its text.
+struct Found<'a> {
+    passage: &'a Passage,
+    support: Support,
+    bytes: Range<usize>,
 }
 
 impl Ledger {
-    /// Enters one sentence with the numbers that the model gave it; returns those it ends up with.
-    fn enter(&mut self, sentence: &str, own: Vec<usize>, sources: &[Source<'_>]) -> Vec<usize> {
-        let mut words = content(sentence);
-        let mut seen = HashSet::new();
-        words.retain(|word| seen.insert(word.stem.clone()));
-        let source = |n: &usize| sources.iter().find(|source| source.passage.n == *n);
-        let is_refusal = sentence
-            .trim_end_matches('.')
-            .eq_ignore_ascii_case(NOTHING_FOUND);
-        let mut numbers = own;
-        let mut supported = false;
-        for source in numbers.iter().filter_map(source) {
-            let support = source.support(&words);
-            let good = support.filter(|support| support.score >= SUPPORT_THRESHOLD);
-            supported |= good.is_some();
-            let whole = 0..source.passage.hit.text.len();
+    /// Enters one sentence, which starts at byte `start`, with the numbers that the model gave it; returns those it ends
+    /// up with.
+    fn enter(
+        &mut self,
+        start: usize,
+        sentence: &str,
+        own: &[usize],
+        sources: &[Source<'_>],
+        cosine: &dyn Fn(usize) -> Option<f64>,
+    ) -> Vec<usize> {
+        let words = words_of(sentence);
+        let found: Vec<Found<'_>> = sources
+            .iter()
+            .enumerate()
+            .map(|(nth, source)| {
+                let (lexical, bytes) = source.lexical(&words);
+                Found {
+                    passage: source.passage,
+                    support: Support {
+                        lexical,
+                        embedding: cosine(nth),
+                    },
+                    bytes,
+                }
+            })
+            .collect();
+        let named: Vec<&Found<'_>> = found
+            .iter()
+            .filter(|found| own.contains(&found.passage.n))
+            .collect();
+        for found in &named {
+            let whole = 0..found.passage.hit.text.len();
+            let good = found.support.holds();
             self.mark(
-                source.passage.n,
-                good.map_or(whole, |support| support.bytes),
+                found.passage.n,
+                if good { found.bytes.clone() } else { whole },
             );
         }
-        if numbers.is_empty() && !is_refusal {
-            let supports = sources.iter().filter_map(|s| Some((s, s.support(&words)?)));
-            let best = supports.reduce(|a, b| if b.1.score > a.1.score { b } else { a });
-            if let Some((source, support)) = best
-                && support.score >= SUPPORT_THRESHOLD
-            {
-                supported = true;
-                numbers.push(source.passage.n);
-                self.mark(source.passage.n, support.bytes);
-            }
+        let refuses = is_refusal(sentence);
+        let best = match named.is_empty() {
+            true => best(found.iter()),
+            false => best(named.iter().copied()),
+        };
+        let supported =
+            !refuses && !words.is_empty() && best.is_some_and(|best| best.support.holds());
+        let mut numbers = own.to_vec();
+        if let Some(best) = best
+            && numbers.is_empty()
+            && supported
+        {
+            numbers.push(best.passage.n);
+            self.mark(best.passage.n, best.bytes.clone());
         }
-        if supported {
-            self.supported += 1;
-        } else if !words.is_empty() {
-            self.unsupported += 1;
+        if !words.is_empty() && !refuses {
+            self.claims.push(Claim {
+                start,
+                end: start + sentence.len(),
+                text: sentence.to_owned(),
+                passages: numbers.clone(),
+                support: best.map_or_else(Support::default, |best| best.support),
+                supported,
+            });
         }
         numbers
     }
@@ -286,7 +281,7 @@ impl Ledger {
         }
     }
 
-    fn into_cited(mut self, text: String, sources: &[Source<'_>]) -> Cited {
+    fn into_cited(mut self, text: String, bare: String, sources: &[Source<'_>]) -> Cited {
         self.cited.sort_by_key(|(n, _)| *n);
         let citations = self.cited.into_iter().filter_map(|(n, bytes)| {
             let hit = &sources
@@ -310,7 +305,24 @@ impl Ledger {
         Cited {
             text,
             citations: citations.collect(),
-            grounded: self.supported > 0 && self.unsupported == 0,
+            grounded: !self.claims.is_empty() && self.claims.iter().all(|claim| claim.supported),
+            claims: self.claims,
+            bare,
         }
     }
+}
+
+/// The source that supports most: one that is enough before one that is not; the first of equals.
+fn best<'a, 'b>(found: impl Iterator<Item = &'a Found<'b>>) -> Option<&'a Found<'b>>
+where
+    'b: 'a,
+{
+    let rank = |found: &Found<'_>| (found.support.holds(), found.support.weight());
+    found.reduce(|a, b| if rank(b) > rank(a) { b } else { a })
+}
+
+fn is_refusal(sentence: &str) -> bool {
+    sentence
+        .trim_end_matches('.')
+        .eq_ignore_ascii_case(NOTHING_FOUND)
 }

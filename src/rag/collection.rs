@@ -1,13 +1,16 @@
-//! A collection: one folder with a database of documents and, beside it, the graph file.
+//! A collection: one folder with a database of documents and, beside it, the index file.
 //!
 //! Opening, listing and removing. Adding is `ingest`'s, searching `search`'s, checking `verify`'s: each adds its methods
 //! to the type that is here.
 
 use std::path::{Path, PathBuf};
 
+use super::ann::{Frozen, Unusable};
 use super::embed::EmbedderId;
-use super::index::Index;
+use super::freeze::{Freeze, key};
+use super::index::{Index, index_path};
 use super::lock::WriterLock;
+use super::rerank::Rerank;
 use super::rows::{ChunkRow, DocumentSummary, Version};
 use super::store::Store;
 use crate::{Error, Result};
@@ -43,6 +46,7 @@ pub struct Collection {
     embedder: EmbedderId,
     store: Store,
     index: Index,
+    reranker: Option<Box<dyn Rerank>>,
 }
 
 impl Collection {
@@ -76,14 +80,20 @@ impl Collection {
 
     fn over(dir: &Path, store: Store) -> Result<Self> {
         let embedder = bound(&store)?;
-        let key = index_key(&store, &embedder)?;
+        let freeze = freeze(&store, dir, &embedder)?;
         let name = dir.file_name().unwrap_or(dir.as_os_str());
         Ok(Self {
             name: name.to_string_lossy().into_owned(),
-            index: Index::new(dir, key, embedder.dimension),
+            index: Index::new(freeze),
             embedder,
             store,
+            reranker: None,
         })
+    }
+
+    /// Has the best hits of each search read again by `reranker`, and put into its order.
+    pub fn rerank_with(&mut self, reranker: Box<dyn Rerank>) {
+        self.reranker = Some(reranker);
     }
 
     /// Its name: that of its folder.
@@ -127,6 +137,19 @@ impl Collection {
         Ok(chunks)
     }
 
+    /// The chunk with this number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownName`] when there is none, or no longer.
+    pub fn passage(&self, id: i64) -> Result<ChunkRow> {
+        self.store.chunk(id)?.ok_or_else(|| Error::UnknownName {
+            what: "passage",
+            name: id.to_string(),
+            nearest: None,
+        })
+    }
+
     /// Removes document `id`. Its file stays; [`Collection::sync`] adds it again while it is under a path once added.
     ///
     /// # Errors
@@ -149,16 +172,19 @@ impl Collection {
     }
 
     /// Builds anew what is derived from the rows: the full-text index and, if the collection is large enough to have
-    /// one, the graph file. Returns the number of vectors.
+    /// one, the index file. Returns the number of vectors. `go_on` is asked now and then, with the number of vectors that
+    /// are in the new index and the number of all.
     ///
     /// # Errors
     ///
-    /// What the database says.
-    pub fn rebuild(&mut self) -> Result<usize> {
+    /// [`Error::Busy`] while another process writes, [`Error::Interrupted`] when `go_on` said so; otherwise what the
+    /// database says.
+    pub fn rebuild(&mut self, go_on: &mut dyn FnMut(usize, usize) -> bool) -> Result<usize> {
         let _lock = self.lock()?;
         self.store.rebuild_words()?;
         self.store.snapshot(|store| self.index.refresh(store))?;
-        self.index.rebuild();
+        self.index.make(go_on)?;
+        self.store.snapshot(|store| self.index.refresh(store))?;
         Ok(self.index.len())
     }
 
@@ -223,13 +249,21 @@ impl Collection {
             .unwrap_or(Path::new("."))
             .to_owned();
         let embedder = bound(&self.store)?;
-        self.index = Index::new(
-            &folder,
-            index_key(&self.store, &embedder)?,
-            embedder.dimension,
-        );
+        self.index = Index::new(freeze(&self.store, &folder, &embedder)?);
         self.embedder = embedder;
         Ok(())
+    }
+
+    /// Opens the index file that belongs to the rows as they are, apart from the one in use; or why that cannot be.
+    pub(super) fn open_index(&self) -> Result<std::result::Result<Frozen, Unusable>> {
+        let dir = self.store.path().parent().unwrap_or(Path::new("."));
+        let freeze = freeze(&self.store, dir, &self.embedder)?;
+        let key = key(&freeze.identity, &self.store.moment()?.epoch);
+        Ok(Frozen::open(&index_path(dir), &key, freeze.dimension))
+    }
+
+    pub(super) fn reranker(&mut self) -> Option<&mut (dyn Rerank + 'static)> {
+        self.reranker.as_deref_mut()
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -246,9 +280,14 @@ fn bound(store: &Store) -> Result<EmbedderId> {
     embedder.ok_or_else(|| store.damaged("it was never bound to an embedder"))
 }
 
-/// What the graph file has to be built from.
-fn index_key(store: &Store, embedder: &EmbedderId) -> Result<String> {
-    Ok(format!("{}/{}", store.collection_id()?, embedder.sha256))
+/// What an index file of this collection is made of.
+fn freeze(store: &Store, dir: &Path, embedder: &EmbedderId) -> Result<Freeze> {
+    Ok(Freeze {
+        dir: dir.to_owned(),
+        database: store.path().to_owned(),
+        identity: format!("{}/{}", store.collection_id()?, embedder.sha256),
+        dimension: embedder.dimension,
+    })
 }
 
 fn unknown_document(id: i64) -> Error {

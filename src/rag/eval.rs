@@ -1,26 +1,25 @@
-//! Measuring retrieval on a benchmark: its corpus becomes a collection, its queries are searched, its judgements judge.
+//! Measuring retrieval on a benchmark: its queries are searched, its judgements judge.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::beir::{Beir, BeirDocument};
-use super::collection::Collection;
+use super::benchmark::{Benchmark, Steps, percentile, step};
 use super::embed::Embed;
-use super::ingest::IngestOptions;
 use super::ranking::{DEPTH, RankingScores};
 use super::search::{Hit, SearchMode, SearchOptions};
-use crate::{Error, Result};
+use crate::Result;
 
 /// Passages that are read for each query: a document may have several, and ten different documents are wanted.
-const PASSAGES: usize = 50;
+pub(super) const PASSAGES: usize = 50;
 
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct EvalReport {
     /// Which rankings were used.
     pub mode: SearchMode,
+    /// Whether a cross-encoder read the best again.
+    pub reranked: bool,
     /// Documents of the corpus that were searched.
     pub documents: usize,
     /// Queries that have something to find, and were asked.
@@ -36,44 +35,22 @@ pub struct EvalReport {
     pub index_seconds: f64,
 }
 
-/// Evaluates each of `modes` on the benchmark in `benchmark`, in a collection that is made in the empty folder `scratch`.
-/// `progress` gets steps done and steps in all; [`ControlFlow::Break`] stops.
-///
-/// # Errors
-/// As [`Beir::read`] and [`Collection::add`]; [`Error::InvalidArgument`] if no query has a relevant document.
-pub fn evaluate(
-    benchmark: &Path,
-    scratch: &Path,
-    modes: &[SearchMode],
-    embedder: &mut dyn Embed,
-    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
-) -> Result<Vec<EvalReport>> {
-    let beir = Beir::read(benchmark)?;
-    let n_steps = beir.documents.len() + modes.len() * beir.queries.len();
-    let mut step = |done: usize| match progress(done, n_steps) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(Error::Interrupted),
-    };
-    let files = write_corpus(&beir.documents, &scratch.join("corpus"))?;
-    let mut collection = Collection::create_or_open(&scratch.join("collection"), embedder.id())?;
-    let added = collection.add(
-        &[scratch.join("corpus")],
-        embedder,
-        &IngestOptions::default(),
-        &mut |at| {
-            if step(at.files_done).is_err() {
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        },
-    )?;
-    let mut reports = Vec::with_capacity(modes.len());
-    for (round, &mode) in modes.iter().enumerate() {
+impl Benchmark {
+    /// Measures searching by `mode`.
+    ///
+    /// # Errors
+    /// What searching can return; [`crate::Error::InvalidArgument`] if no query has a relevant document.
+    pub fn retrieval(
+        &mut self,
+        mode: SearchMode,
+        embedder: &mut dyn Embed,
+        progress: &mut Steps<'_>,
+    ) -> Result<EvalReport> {
         let mut scores = Vec::new();
         let mut times_ms = Vec::new();
-        for (index, query) in beir.queries.iter().enumerate() {
-            step(beir.documents.len() + round * beir.queries.len() + index)?;
-            let Some(judgements) = beir.judgements.get(&query.id) else {
+        for (index, query) in self.beir.queries.iter().enumerate() {
+            step(progress, index, self.beir.queries.len())?;
+            let Some(judgements) = self.beir.judgements.get(&query.id) else {
                 continue;
             };
             let options = SearchOptions {
@@ -82,50 +59,27 @@ pub fn evaluate(
                 ..SearchOptions::default()
             };
             let begun = Instant::now();
-            let found = collection.search(&query.text, embedder, &options)?;
-            let ranking = documents_of(&found.hits, &files);
+            let found = self.collection.search(&query.text, embedder, &options)?;
+            let ranking = documents_of(&found.hits, &self.files);
             if let Some(score) = RankingScores::of(&ranking, judgements) {
                 times_ms.push(begun.elapsed().as_secs_f64() * 1000.0);
                 scores.push(score);
             }
         }
         if scores.is_empty() {
-            return Err(Error::InvalidArgument {
-                what: "benchmark",
-                value: benchmark.display().to_string(),
-                expected: "at least one query with a relevant document".to_owned(),
-            });
+            return Err(self.lacks("at least one query with a relevant document"));
         }
-        times_ms.sort_unstable_by(f64::total_cmp);
-        reports.push(EvalReport {
+        Ok(EvalReport {
             mode,
-            documents: added.added,
+            reranked: self.collection.reranker().is_some(),
+            documents: self.documents,
             queries: scores.len(),
             scores: RankingScores::mean(&scores),
-            p50_ms: percentile(&times_ms, 50),
-            p99_ms: percentile(&times_ms, 99),
-            index_seconds: added.seconds,
-        });
+            p50_ms: percentile(&mut times_ms, 50),
+            p99_ms: percentile(&mut times_ms, 99),
+            index_seconds: self.index_seconds,
+        })
     }
-    Ok(reports)
-}
-
-/// Writes each document as a file, whose name comes from its place: ids may be no file names. Returns ids by path.
-fn write_corpus(documents: &[BeirDocument], folder: &Path) -> Result<HashMap<PathBuf, String>> {
-    fs_err::create_dir_all(folder)?;
-    let folder = fs_err::canonicalize(folder)?;
-    let mut files = HashMap::with_capacity(documents.len());
-    for (index, document) in documents.iter().enumerate() {
-        let path = folder.join(format!("{index:08}.txt"));
-        let text = if document.title.is_empty() {
-            document.text.clone()
-        } else {
-            format!("{}\n\n{}", document.title, document.text)
-        };
-        fs_err::write(&path, text)?;
-        files.insert(path, document.id.clone());
-    }
-    Ok(files)
 }
 
 /// The first ten documents of a ranking of passages, each where its best passage stands.
@@ -136,24 +90,4 @@ fn documents_of(hits: &[Hit], files: &HashMap<PathBuf, String>) -> Vec<String> {
         .filter_map(|hit| files.get(Path::new(&hit.path)).cloned())
         .take(DEPTH)
         .collect()
-}
-
-/// The value that `percent` of the sorted values do not exceed (nearest rank).
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    sorted.get(rank - 1).copied().unwrap_or(0.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percentile;
-
-    #[test]
-    fn percentiles_by_nearest_rank() {
-        let values: Vec<f64> = (1..=200).map(f64::from).collect();
-        assert_eq!(percentile(&values, 50), 100.0);
-        assert_eq!(percentile(&values, 99), 198.0);
-        assert_eq!(percentile(&[7.0], 99), 7.0);
-        assert_eq!(percentile(&[], 50), 0.0);
-    }
 }

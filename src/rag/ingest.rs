@@ -15,6 +15,7 @@ use super::chunk::{CHUNK_TOKENS, Chunking, OVERLAP_TOKENS, chunk_parsed, embedde
 use super::collection::Collection;
 use super::embed::{Embed, embed_checked};
 use super::files::{FileContent, MAX_FILE_BYTES, Skipped, Stat, TextFormat, resolve, walk};
+use super::filter::check_tags;
 use super::index::Patience;
 use super::parsed::Parsed;
 use super::pending::Key;
@@ -31,7 +32,7 @@ const BATCH: usize = 32;
 const WINDOW: usize = 4 * BATCH;
 
 /// How to read files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestOptions {
     /// Size of a chunk in tokens.
     pub chunk_tokens: usize,
@@ -42,6 +43,8 @@ pub struct IngestOptions {
     /// Whether to replace e-mail addresses, phone and card numbers, IBANs and keys by tokens. A collection that was
     /// begun with it keeps to it, whatever is said here.
     pub redact: bool,
+    /// Tags for all that is at and below the paths that are added, what comes later too; a search can ask for one.
+    pub tags: Vec<String>,
 }
 
 impl Default for IngestOptions {
@@ -51,6 +54,7 @@ impl Default for IngestOptions {
             overlap_tokens: OVERLAP_TOKENS,
             max_file_bytes: MAX_FILE_BYTES,
             redact: false,
+            tags: Vec::new(),
         }
     }
 }
@@ -105,6 +109,22 @@ pub struct Progress<'a> {
     pub embedded: usize,
     /// Tokens that were embedded in this run.
     pub tokens: usize,
+    /// What is being done.
+    pub stage: Stage,
+}
+
+/// What adding is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading and embedding files.
+    Files,
+    /// Making the index file anew, after all files.
+    Indexing {
+        /// Vectors that are in it.
+        done: usize,
+        /// Vectors in all.
+        all: usize,
+    },
 }
 
 type OnProgress<'a> = dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'a;
@@ -160,10 +180,12 @@ impl Collection {
         let begun = Instant::now();
         self.check_embedder(embedder.id())?;
         let chunking = Chunking::new(options.chunk_tokens, options.overlap_tokens, &*embedder)?;
+        check_tags(&options.tags)?;
         let _lock = self.lock()?;
         let redactor = self.redactor(options.redact)?;
         if let Task::Add(sources) = task {
             self.parts().0.remember_sources(sources)?;
+            self.parts().0.tag(sources, &options.tags)?;
         }
         let found = walk(roots);
         let mut report = IngestReport {
@@ -204,10 +226,28 @@ impl Collection {
         while !run.queue.is_empty() {
             run.embed_window()?;
         }
+        let tokens = run.tokens;
+        let bytes = run.bytes.last().copied().unwrap_or(0);
         let (store, index) = self.parts();
         store.clear_pending()?;
         store.snapshot(|store| index.refresh(store))?;
-        index.settle(Patience::Wait);
+        // Everything is committed: who stops here has all answers, by scanning.
+        index.settle(Patience::Wait, &mut |done, all| {
+            let flow = progress(&Progress {
+                path: found.files.last().map_or(Path::new(""), PathBuf::as_path),
+                files_done: found.files.len(),
+                files: found.files.len(),
+                chunks_done: 0,
+                chunks: 0,
+                bytes_done: bytes,
+                file_bytes: 0,
+                bytes,
+                embedded: report.embedded,
+                tokens,
+                stage: Stage::Indexing { done, all },
+            });
+            flow.is_continue()
+        })?;
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
     }
@@ -565,6 +605,7 @@ fn tell(
         bytes: bytes.last().copied().unwrap_or(0),
         embedded,
         tokens,
+        stage: Stage::Files,
     });
     if flow.is_break() {
         return Err(Error::Interrupted);

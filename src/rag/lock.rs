@@ -15,10 +15,32 @@ const LOCK_FILE: &str = "writer.lock";
 /// Who holds it: process id and seconds since 1970. A file of its own, since some systems let nobody read a locked one.
 const HOLDER_FILE: &str = "writer.txt";
 
+/// A file that this process has locked, until dropped.
+#[derive(Debug)]
+pub(super) struct FileLock(#[allow(dead_code, reason = "held, not read")] File);
+
+impl FileLock {
+    /// Locks the file at `path`, made where it is not there; none when another process has locked it.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says.
+    pub fn try_take(path: &Path) -> Result<Option<Self>> {
+        let mut options = File::options();
+        let file = options.create(true).truncate(false).write(true).open(path);
+        let file = file.map_err(|error| explain(path, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(explain(path, error)),
+        }
+    }
+}
+
 /// The right to write, until dropped.
 #[derive(Debug)]
 pub(super) struct WriterLock {
-    _file: File,
+    _lock: FileLock,
     holder: PathBuf,
 }
 
@@ -29,16 +51,9 @@ impl WriterLock {
     ///
     /// [`Error::Busy`] when another writer has it; otherwise what the file system says.
     pub fn take(dir: &Path, collection: &str) -> Result<Self> {
-        let path = dir.join(LOCK_FILE);
-        let mut options = File::options();
-        let file = options.create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|error| explain(&path, error))?;
         let holder = dir.join(HOLDER_FILE);
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(busy(collection, &holder)),
-            Err(TryLockError::Error(error)) => return Err(explain(&path, error)),
-        }
+        let lock = FileLock::try_take(&dir.join(LOCK_FILE))?;
+        let lock = lock.ok_or_else(|| busy(collection, &holder))?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -48,7 +63,7 @@ impl WriterLock {
             format!("{} {}\n", std::process::id(), now.as_secs()),
         );
         Ok(Self {
-            _file: file,
+            _lock: lock,
             holder,
         })
     }

@@ -99,7 +99,7 @@ impl Collection {
         self.rebind()?;
         let (store, index) = self.parts();
         store.snapshot(|store| index.refresh(store))?;
-        index.settle(Patience::Wait);
+        index.settle(Patience::Wait, &mut |_, _| true)?;
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
     }

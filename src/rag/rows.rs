@@ -27,6 +27,8 @@ pub struct DocumentSummary {
     pub parser: String,
     /// The encoding that the file was in, `UTF-8`; empty where it is no text.
     pub encoding: String,
+    /// Tags that its path was given.
+    pub tags: Vec<String>,
 }
 
 /// What a document was at one time. The text of past versions is not kept, only what identifies it.
@@ -72,18 +74,32 @@ pub struct ChunkRow {
     pub text: String,
 }
 
+/// Selects the tags of a document `d` as [`tags`] reads them.
+pub(super) const TAGS: &str = "
+(SELECT json_group_array(tag) FROM (SELECT DISTINCT tag FROM tags t WHERE d.path = t.path
+    OR substr(d.path, 1, length(t.path) + 1) = t.path || '/' ORDER BY tag))";
+
+/// Reads what [`TAGS`] selects.
+pub(super) fn tags(json: &str) -> Vec<String> {
+    // Written by SQLite, just now.
+    serde_json::from_str(json).unwrap_or_default()
+}
+
 /// Selects documents as [`summary`] reads them; to be grouped by `d.id`.
-pub(super) const SUMMARY: &str = "
-SELECT d.id, d.path, d.sha256, d.bytes, count(c.id), coalesce(sum(c.n_tokens), 0), d.added_at,
-    d.first_added_at, d.parser, d.encoding
-FROM documents d LEFT JOIN chunks c ON c.document = d.id";
+pub(super) fn select_summaries() -> String {
+    format!(
+        "SELECT d.id, d.path, d.sha256, d.bytes, count(c.id), coalesce(sum(c.n_tokens), 0), d.added_at,
+             d.first_added_at, d.parser, d.encoding, {TAGS}
+         FROM documents d LEFT JOIN chunks c ON c.document = d.id"
+    )
+}
 
 /// Selects chunks as [`chunk`] reads them.
 pub(super) const CHUNK: &str = "
 SELECT c.id, c.document, d.path, c.start, c.\"end\", c.n_tokens, c.heading, c.text, c.page, c.line, c.span
 FROM chunks c JOIN documents d ON d.id = c.document";
 
-/// Reads a row of [`SUMMARY`].
+/// Reads a row of [`select_summaries`].
 pub(super) fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<DocumentSummary> {
     Ok(DocumentSummary {
         id: row.get(0)?,
@@ -96,6 +112,7 @@ pub(super) fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<DocumentSumma
         first_added_at: row.get(7)?,
         parser: row.get(8)?,
         encoding: row.get(9)?,
+        tags: tags(&row.get::<_, String>(10)?),
     })
 }
 

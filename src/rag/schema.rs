@@ -12,7 +12,7 @@ use super::pending::Key;
 use crate::{Error, Result};
 
 /// Version of the tables below.
-pub(super) const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 3;
 
 /// Marks a SQLite file as ours, `PRAGMA application_id`: "ufgt".
 const APPLICATION_ID: i64 = 0x7566_6774;
@@ -117,6 +117,29 @@ CREATE TABLE versions (
     replaced_at INTEGER NOT NULL
 );
 CREATE INDEX versions_by_document ON versions (document);
+";
+
+/// From version 2 to 3: tags, and what became of vectors since the index file was written.
+///
+/// `meta.index_epoch` names a state of the rows. The index file says which one it was made from; vectors with greater ids
+/// have come since, and those in `gone` have left. A new file begins a new epoch and empties `gone`, so that whoever has an
+/// old file open notices.
+const TO_VERSION_3: &str = "
+-- All documents at or below `path`, those to come too.
+CREATE TABLE tags (
+    path TEXT NOT NULL,
+    tag  TEXT NOT NULL,
+    PRIMARY KEY (path, tag)
+) WITHOUT ROWID;
+
+CREATE TABLE gone (
+    seq   INTEGER PRIMARY KEY AUTOINCREMENT,
+    chunk INTEGER NOT NULL
+);
+CREATE TRIGGER vectors_gone AFTER DELETE ON vectors BEGIN
+    INSERT INTO gone (chunk) VALUES (old.chunk);
+END;
+INSERT INTO meta VALUES ('index_epoch', lower(hex(randomblob(8))));
 ";
 
 /// Opens the database at `path`, with its tables, or makes it where `create` says so.
@@ -231,6 +254,9 @@ fn create_tables(conn: &mut Connection) -> rusqlite::Result<()> {
     if version < 2 {
         tx.execute_batch(TO_VERSION_2)?;
         name_embedded(&tx)?;
+    }
+    if version < 3 {
+        tx.execute_batch(TO_VERSION_3)?;
     }
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit()

@@ -3,6 +3,7 @@
 //! One document is one transaction, so that a reader never sees half of one and a killed writer leaves none. Tables and
 //! opening are `schema`'s; nothing here embeds, ranks or knows of the graph file.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -10,9 +11,12 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use super::embed::EmbedderId;
 use super::files::Stat;
+use super::filter::{Allowed, Filed};
 use super::pending::Key;
 use super::position::Position;
-use super::rows::{CHUNK, ChunkRow, DocumentSummary, SUMMARY, Version, chunk, summary};
+use super::rows::{
+    CHUNK, ChunkRow, DocumentSummary, TAGS, Version, chunk, select_summaries, summary, tags,
+};
 use super::{schema, vectors};
 use crate::{Error, Result};
 
@@ -301,9 +305,12 @@ impl Store {
     /// All documents by path.
     pub fn documents(&self) -> Result<Vec<DocumentSummary>> {
         self.read(|conn| {
-            conn.prepare(&format!("{SUMMARY} GROUP BY d.id ORDER BY d.path"))?
-                .query_map([], summary)?
-                .collect()
+            conn.prepare(&format!(
+                "{} GROUP BY d.id ORDER BY d.path",
+                select_summaries()
+            ))?
+            .query_map([], summary)?
+            .collect()
         })
     }
 
@@ -332,15 +339,6 @@ impl Store {
         self.read(|conn| conn.pragma_query_value(None, "data_version", |row| row.get(0)))
     }
 
-    /// Ids of all vectors, ascending.
-    pub fn vector_ids(&self) -> Result<Vec<i64>> {
-        self.read(|conn| {
-            conn.prepare("SELECT chunk FROM vectors ORDER BY chunk")?
-                .query_map([], |row| row.get(0))?
-                .collect()
-        })
-    }
-
     /// Hands the vectors with ids from `first` on to `each`, ascending.
     ///
     /// # Errors
@@ -361,18 +359,96 @@ impl Store {
         })?;
         match refused {
             None => Ok(()),
-            Some(id) => Err(self.damaged(&format!("the vector of chunk {id} is not usable"))),
+            Some(id) => Err(Error::Damaged {
+                path: self.path.clone(),
+                reason: format!(
+                    "the vector of chunk {id} is not usable; run `unforget docs rebuild`, which embeds the stored text"
+                ),
+            }),
         }
     }
 
-    /// Ids of the `limit` chunks that match the FTS5 `query` best, best first, ties by id.
-    pub fn matching(&self, query: &str, limit: usize) -> Result<Vec<i64>> {
+    /// The `limit` chunks that match the FTS5 `query` best, with their BM25 scores, best first, ties by id; of the `allowed`
+    /// ones, where some are.
+    pub fn matching(
+        &self,
+        query: &str,
+        limit: usize,
+        allowed: Option<&Allowed>,
+    ) -> Result<Vec<(i64, f64)>> {
         self.read(|conn| {
-            conn.prepare_cached(
-                "SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rank, rowid LIMIT ?2",
-            )?
-            .query_map(params![query, limit], |row| row.get(0))?
+            let mut select = conn.prepare_cached(
+                "SELECT rowid, rank FROM words WHERE words MATCH ?1 ORDER BY rank, rowid LIMIT ?2",
+            )?;
+            // The ranking is made whole in any case; among allowed ones it is read until there are enough.
+            let read = if allowed.is_none() {
+                limit
+            } else {
+                usize::MAX >> 1
+            };
+            select
+                // SQLite's rank is the negative of BM25, so that the best come first.
+                .query_map(params![query, read], |row| {
+                    Ok((row.get(0)?, -row.get::<_, f64>(1)?))
+                })?
+                .filter(|found| match (found, allowed) {
+                    (Ok((id, _)), Some(allowed)) => allowed.has(*id),
+                    _ => true,
+                })
+                .take(limit)
+                .collect()
+        })
+    }
+
+    /// Every document, as a filter looks at it.
+    pub fn filed(&self) -> Result<Vec<Filed>> {
+        self.read(|conn| {
+            conn.prepare(&format!(
+                "SELECT id, path, coalesce(modified_at / 1000000000, added_at), {TAGS} FROM documents d"
+            ))?
+            .query_map([], |row| {
+                Ok(Filed {
+                    id: row.get(0)?,
+                    path: row.get(1)?,
+                    at: row.get(2)?,
+                    tags: tags(&row.get::<_, String>(3)?),
+                })
+            })?
             .collect()
+        })
+    }
+
+    /// Ids of the chunks of `documents`, ascending.
+    pub fn chunks_in(&self, documents: &HashSet<i64>) -> Result<Vec<i64>> {
+        let mut chunks: Vec<i64> = self.read(|conn| {
+            let mut select = conn.prepare_cached("SELECT id FROM chunks WHERE document = ?1")?;
+            let mut chunks = Vec::new();
+            for document in documents {
+                let ids = select.query_map([document], |row| row.get(0))?;
+                for id in ids {
+                    chunks.push(id?);
+                }
+            }
+            Ok(chunks)
+        })?;
+        chunks.sort_unstable();
+        Ok(chunks)
+    }
+
+    /// Gives `tags` to the documents at and below `paths`, those to come too.
+    pub fn tag(&mut self, paths: &[String], tags: &[String]) -> Result<()> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        self.write(|tx| {
+            let mut insert = tx.prepare("INSERT OR IGNORE INTO tags VALUES (?1, ?2)")?;
+            for path in paths {
+                for tag in tags {
+                    // The root itself is the empty path: what is below a path begins with it and a slash.
+                    insert.execute([path.trim_end_matches('/'), tag.as_str()])?;
+                }
+            }
+            Ok(())
         })
     }
 
@@ -452,17 +528,39 @@ mod tests {
         store
             .replace(&document("/a", &["apples", "pears"]))
             .expect("inserts");
-        assert_eq!(store.matching("\"apple\"", 9).expect("matches").len(), 1);
+        assert_eq!(
+            store.matching("\"apple\"", 9, None).expect("matches").len(),
+            1
+        );
         store
             .replace(&document("/a", &["plums"]))
             .expect("replaces");
-        assert!(store.matching("\"apple\"", 9).expect("matches").is_empty());
-        assert_eq!(store.matching("\"plum\"", 9).expect("matches").len(), 1);
+        assert!(
+            store
+                .matching("\"apple\"", 9, None)
+                .expect("matches")
+                .is_empty()
+        );
+        assert_eq!(
+            store.matching("\"plum\"", 9, None).expect("matches").len(),
+            1
+        );
         let id = store.known("/a").expect("reads").expect("is there").id;
         assert!(store.remove(id).expect("removes"));
         assert!(!store.remove(id).expect("finds nothing"));
-        assert!(store.matching("\"plum\"", 9).expect("matches").is_empty());
-        assert!(store.vector_ids().expect("reads").is_empty());
+        assert!(
+            store
+                .matching("\"plum\"", 9, None)
+                .expect("matches")
+                .is_empty()
+        );
+        let mut vectors = 0;
+        let count = |_: i64, _: &[u8]| {
+            vectors += 1;
+            true
+        };
+        store.each_vector(i64::MIN, count).expect("reads");
+        assert_eq!(vectors, 0);
     }
 
     /// What SQLite reports for a disk without room, without needing one.

@@ -49,6 +49,11 @@ impl Best {
         }
     }
 
+    /// How many are kept.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Takes `scored` if it is good enough, and says whether it was.
     pub fn offer(&mut self, scored: Scored) -> bool {
         if self.heap.len() < self.limit {
@@ -62,12 +67,6 @@ impl Best {
             }
             _ => false,
         }
-    }
-
-    /// The worst one that is kept, once there are as many as asked for.
-    pub fn bar(&self) -> Option<Scored> {
-        let full = self.heap.len() >= self.limit;
-        self.heap.peek().filter(|_| full).map(|worst| worst.0)
     }
 
     /// Best first.
@@ -141,11 +140,11 @@ impl Vectors {
         finite
     }
 
-    /// Keeps the rows whose ids are in `ids`, which ascend.
-    pub fn keep(&mut self, ids: &[i64]) {
+    /// Takes the rows of `ids` out, which ascend.
+    pub fn remove(&mut self, ids: &[i64]) {
         let mut kept = Self::new(self.dimension);
         for (row, &id) in (0u32..).zip(&self.ids) {
-            if ids.binary_search(&id).is_ok() {
+            if ids.binary_search(&id).is_err() {
                 kept.ids.push(id);
                 kept.data.extend_from_slice(self.row(row));
             }
@@ -159,14 +158,6 @@ impl Vectors {
             let score = dot(query, self.row(row));
             best.offer(Scored { row, score });
         }
-    }
-
-    /// A hash of the vector of `row`: tells a changed vector from the one that a graph was built over.
-    pub fn fingerprint(&self, row: u32) -> u64 {
-        // FNV-1a over whole words; no defence against malice, none is needed against one's own database.
-        self.row(row).iter().fold(0xcbf2_9ce4_8422_2325, |hash, x| {
-            (hash ^ u64::from(x.to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
-        })
     }
 }
 
@@ -228,7 +219,7 @@ mod tests {
         assert!(!vectors.push(2, &to_bytes(&[1.0])), "short");
         assert!(!vectors.push(2, &to_bytes(&[f32::NAN, 0.0])), "not finite");
         assert!(vectors.push(3, &to_bytes(&[0.0, 1.0])));
-        vectors.keep(&[3]);
+        vectors.remove(&[1, 2]);
         assert_eq!((vectors.ids(), vectors.row(0)), (&[3][..], &[0.0, 1.0][..]));
         assert_eq!(vectors.row(9), &[] as &[f32]);
     }

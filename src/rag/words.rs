@@ -95,11 +95,18 @@ pub(super) fn is_stop_word(lower: &str) -> bool {
     STOP_WORDS.binary_search(&lower).is_ok()
 }
 
+/// A small number that is written as a lowercase word, in digits; any other word as it is.
+pub(super) fn digits_of_small_number(lower: &str) -> String {
+    let spelled = (1u8..).zip(SPELLED).find(|(_, word)| *word == lower);
+    spelled.map_or_else(|| lower.to_owned(), |(number, _)| number.to_string())
+}
+
 /// A lowercase word without the commonest English endings: enough to match "named" with "names", no linguistics.
 /// Numbers lose their separators, and small ones are digits however they are written.
 fn stem(lower: &str) -> String {
-    if let Some((number, _)) = (1u8..).zip(SPELLED).find(|(_, word)| *word == lower) {
-        return number.to_string();
+    let spelled = digits_of_small_number(lower);
+    if spelled != lower {
+        return spelled;
     }
     let number = lower.replace(',', "");
     if number.starts_with(|c: char| c.is_ascii_digit()) {

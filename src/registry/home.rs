@@ -59,6 +59,12 @@ impl Home {
         self.root.join("guard-cache")
     }
 
+    /// Copies of models in layouts that are fast here, made by `tune`.
+    #[must_use]
+    pub fn tuned(&self) -> PathBuf {
+        self.root.join("tuned")
+    }
+
     /// Document collections.
     #[must_use]
     pub fn collections(&self) -> PathBuf {

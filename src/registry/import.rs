@@ -11,7 +11,7 @@ use unforget_quant::{Error as QuantError, bert};
 use super::home::Home;
 use super::name::check_name;
 use super::store::{AdapterRecord, ModelRecord, Registry};
-use crate::engine::ContentHash;
+use crate::engine::{ContentHash, Strength};
 use crate::{Error, Result};
 
 /// Block type of a converted embedder. Q8_0 is the fastest on CPUs and its vectors differ from the float ones by a
@@ -27,7 +27,8 @@ pub fn convert_embedder(folder: &Path, out: &Path) -> Result<()> {
 }
 
 /// Imports a folder that PEFT saved, or a GGUF LoRA, as `name` for `base`. Its state is quarantined, with the reasons
-/// where its numbers are suspicious ([`AdapterRecord::quarantine_reasons`]).
+/// where its numbers are suspicious ([`AdapterRecord::quarantine_reasons`]); or failed, where the guard failed the same
+/// content before, under whatever name.
 ///
 /// Importing the same content again changes nothing; other content under a name in use is an error, so that no
 /// adapter is ever replaced behind its name.
@@ -100,6 +101,12 @@ pub fn import_adapter(
         record.set_quarantine_reasons(&findings);
     }
     registry.add_adapter(&record)?;
+    // What failed does not get a second chance by another name.
+    if let Some(report) = registry.last_report(sha256, base.sha256)?
+        && report.is_fail()
+    {
+        registry.fail(name, Strength::flat(report.scale))?;
+    }
     registry.adapter(name)
 }
 

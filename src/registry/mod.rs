@@ -7,12 +7,15 @@
 //! - [`Registry`] is the database of installed models, of adapters with their states, and of file hashes;
 //! - [`Listing`] is what `unforget list` prints.
 //!
+//! - [`admit`] says whether an adapter may be used at a strength;
 //! - [`import_adapter`] converts, checks and binds an adapter to its base;
-//! - [`remove_adapter`] and [`remove_model`] take them away.
+//! - [`remove_adapter`] and [`remove_model`] take them away;
+//! - [`store_tuned`] and [`forget_tuned`] keep the copy of a model in the layout that is fast on a machine.
 //!
 //! It leaves to others: reading GGUF (`unforget-quant`), measuring an adapter (`guard`, which then calls [`Registry::certify`]) and loading anything (`engine`).
 
 mod adapter_state;
+mod admission;
 mod catalog;
 mod disk;
 mod hasher;
@@ -26,8 +29,10 @@ mod pull;
 mod remove;
 mod report_file;
 mod store;
+mod tuned;
 
 pub use adapter_state::AdapterState;
+pub use admission::{Admission, admit};
 pub use catalog::{Catalog, Entry, FileSpec, HubFile, ModelKind, PipMember, Source};
 pub use home::{HOME_VARIABLE, Home};
 pub use import::{convert_embedder, import_adapter};
@@ -41,4 +46,5 @@ pub use pull::{
 };
 pub use remove::{Removed, remove_adapter, remove_model};
 pub use report_file::{Finding, apply_finding, store_report};
-pub use store::{AdapterRecord, ForcedUse, ModelRecord, Registry, ReportRecord};
+pub use store::{AdapterRecord, ForcedUse, ModelRecord, Registry, ReportRecord, TunedRecord};
+pub use tuned::{forget_tuned, store_tuned};

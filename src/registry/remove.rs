@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::home::Home;
 use super::store::Registry;
+use super::tuned::forget_tuned;
 use crate::{Error, Result};
 
 /// What was taken away.
@@ -32,7 +33,7 @@ pub fn remove_adapter(registry: &Registry, home: &Home, name: &str) -> Result<Re
     })
 }
 
-/// Removes a model and its file, unless adapters belong to it alone.
+/// Removes a model with its file and its tuned copies, unless adapters belong to it alone.
 ///
 /// # Errors
 /// [`Error::InUse`] naming the adapters, [`Error::UnknownName`] and [`Error::NotInstalled`], [`Error::Io`].
@@ -57,10 +58,11 @@ pub fn remove_model(registry: &Registry, home: &Home, name: &str) -> Result<Remo
             users: adapters,
         })
     })?;
-    let used = registry
-        .models()?
-        .iter()
-        .any(|other| other.path == model.path);
+    let models = registry.models()?;
+    if models.iter().all(|other| other.sha256 != model.sha256) {
+        forget_tuned(registry, home, model.sha256)?;
+    }
+    let used = models.iter().any(|other| other.path == model.path);
     Ok(Removed {
         name: name.to_owned(),
         file: delete(&model.path, &home.models(), used)?,
@@ -68,7 +70,7 @@ pub fn remove_model(registry: &Registry, home: &Home, name: &str) -> Result<Remo
 }
 
 /// Deletes a file of ours, and its folder where nothing else is in it.
-fn delete(path: &Path, ours: &Path, used: bool) -> Result<Option<PathBuf>> {
+pub(super) fn delete(path: &Path, ours: &Path, used: bool) -> Result<Option<PathBuf>> {
     if used || !path.starts_with(ours) || !path.is_file() {
         return Ok(None);
     }

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use super::{AdapterState, Home, Registry, ReportRecord};
 use crate::Result;
+use crate::engine::Strength;
 
 /// What a report says of the one adapter that it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +45,15 @@ pub fn store_report(
 pub fn apply_finding(
     registry: &Registry,
     name: &str,
-    scale: f32,
+    strength: Strength,
     finding: Finding,
 ) -> Result<AdapterState> {
     match finding {
         Finding::Certified => {
-            registry.certify(name, scale)?;
+            registry.certify(name, strength)?;
             Ok(AdapterState::Certified)
         }
-        Finding::Failed => registry.fail(name, scale),
+        Finding::Failed => registry.fail(name, strength),
         Finding::Open => Ok(registry.adapter(name)?.state),
     }
 }

@@ -147,6 +147,83 @@ fn the_index_file_can_be_deleted_at_any_time() {
     assert_eq!(before["hits"], after["hits"]);
 }
 
+/// Killed with the real embedder at work: the next time goes on, and the end is as if nothing had happened.
+#[test]
+fn adding_that_was_killed_goes_on() {
+    let scratch = Scratch::new();
+    for n in 0..60 {
+        let story = format!("Keeper {n} of the lighthouse wrote about storm {}. ", n * 7);
+        scratch.write(&format!("in/{n:02}.txt"), story.repeat(12));
+    }
+    let folder = scratch.path("in");
+    for milliseconds in [150, 400, 700, 1_100] {
+        let mut child = scratch
+            .command(&["docs", "add", text(&folder)])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the binary runs");
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        child.kill().expect("it is killed");
+        child.wait().expect("it ends");
+    }
+    scratch.json(&["docs", "add", text(&folder)]);
+    let report = scratch.json(&["docs", "verify"]);
+    assert_eq!(
+        (&report["ok"], &report["documents"]),
+        (&true.into(), &60.into())
+    );
+    assert_eq!(report["stale"].as_array().map(Vec::len), Some(0));
+    let whole = scratch.json(&["docs", "add", "--to", "whole", text(&folder)]);
+    assert_eq!(report["chunks"], whole["chunks"]);
+    let hits = |collection: &str| {
+        let found = scratch.json(&["docs", "search", "--to", collection, "keeper 41, storm 287"]);
+        let hits = found["hits"].as_array().cloned().unwrap_or_default();
+        hits.iter()
+            .map(|hit| {
+                (
+                    hit["path"].clone(),
+                    hit["start"].clone(),
+                    hit["score"].clone(),
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(hits("default").len(), 5);
+    // Batches differ, and so may the last digits of scores: places are the same.
+    let places = |hits: Vec<(serde_json::Value, serde_json::Value, serde_json::Value)>| {
+        hits.into_iter()
+            .map(|(path, start, _)| (path, start))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(places(hits("default"))[0], places(hits("whole"))[0]);
+}
+
+#[test]
+fn a_search_can_be_narrowed() {
+    let scratch = Scratch::new();
+    scratch.write("in/old/a.txt", "The lighthouse of Alden was built in 1873.");
+    scratch.write("in/new/b.md", "The lighthouse of Alden was painted red.");
+    let (all, new) = (scratch.path("in"), scratch.path("in/new"));
+    scratch.json(&["docs", "add", text(&all)]);
+    scratch.json(&["docs", "add", "--tag", "recent", text(&new)]);
+    let found = |args: &[&str]| {
+        let report = scratch.json(&[&["docs", "search", "lighthouse of Alden"], args].concat());
+        report["hits"].as_array().map(Vec::len)
+    };
+    assert_eq!(found(&[]), Some(2));
+    assert_eq!(found(&["--path", "*.md"]), Some(1));
+    assert_eq!(found(&["--tag", "recent"]), Some(1));
+    assert_eq!(found(&["--tag", "recent", "--path", "old/*"]), Some(0));
+    assert_eq!(found(&["--since", "2000-01-01"]), Some(2));
+    scratch
+        .run(&["docs", "search", "--since", "yesterday", "lighthouse"])
+        .fails_with(2, &["yesterday", "2026-01-31"]);
+    scratch
+        .run(&["docs", "search", "--path", "a[", "lighthouse"])
+        .fails_with(2, &["a["]);
+}
+
 #[test]
 fn sync_takes_over_what_changed_and_forgets_what_is_gone() {
     let scratch = Scratch::new();

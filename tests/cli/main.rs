@@ -4,6 +4,7 @@
 mod common;
 
 mod adapters;
+mod answers;
 mod bad_files;
 mod documents;
 mod interrupt;
@@ -13,3 +14,4 @@ mod output;
 mod prompts;
 mod rewriting;
 mod scratch;
+mod tuned;

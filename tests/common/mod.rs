@@ -1,6 +1,8 @@
 //! What the tests share: the real models, fetched once by `make test` into a data folder of their own.
 #![allow(dead_code)] // Each test file is a crate of its own and uses a part of this.
 
+pub mod cross_encoder;
+
 use std::path::{Path, PathBuf};
 
 use unforget::engine::{Model, ModelOptions};

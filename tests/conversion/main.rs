@@ -195,47 +195,6 @@ fn a_ready_file_for_a_shared_embedding_is_refused() {
     assert!(error.contains("output head too"), "{error}");
 }
 
-#[test]
-fn the_share_of_bytes_that_are_adapters_decides_on_merging() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let tiny = tiny::Model::random(Arch::Llama, true, 1);
-    let path = folder.path().join("base.gguf");
-    tiny.write(&path);
-    let base = Gguf::open(&path).expect("the base");
-    let model = Model::open(&path, ModelOptions::default()).expect("it loads");
-    let share = |targets: fn(&str) -> bool, scale: f32| {
-        let (source, _) = peft::write(
-            folder.path(),
-            &tiny,
-            &Recipe {
-                rank: 8,
-                ..Recipe::plain(targets)
-            },
-        );
-        let out = folder.path().join("adapter.gguf");
-        lora::convert_peft(&source, &base, &out).expect("it converts");
-        let mut stack = AdapterStack::base();
-        let adapter = Adapter::load(&model, &out, "adapter").expect("it loads");
-        stack.push(adapter, scale).expect("a stack");
-        (stack.share_of_bytes(&model), stack.is_worth_merging(&model))
-    };
-    // Rank 8 in F32 on a weight of 32 columns and 32 rows, in three layers.
-    let bytes = f64::from(3 * 8 * 4 * (32 + 32));
-    let expected = bytes / (bytes + model.size() as f64);
-    let (found, worth) = share(|m| m.ends_with("q_proj"), 1.0);
-    assert!(
-        (found - expected).abs() < 1e-9 && !worth,
-        "{found}, not {expected}"
-    );
-    assert_eq!(
-        share(|m| m.ends_with("q_proj"), 0.0),
-        (0.0, false),
-        "without effect"
-    );
-    let (all, worth) = share(|m| m.starts_with("layers."), 1.0);
-    assert!(all > 0.15 && worth, "{all}");
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 

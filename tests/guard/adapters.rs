@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use unforget::engine::{Adapter, AdapterStack, Model};
-use unforget_quant::ggml::GgmlType;
-use unforget_quant::gguf::{Gguf, Writer};
-use unforget_quant::lora;
+use unforget_quant::gguf::Gguf;
+use unforget_quant::lora::{self, RandomAdapter};
 
 use crate::common;
 
@@ -18,28 +17,16 @@ pub fn reference(folder: &Path, name: &str) -> PathBuf {
     out
 }
 
-/// An adapter of the same shapes with random weights of about `size`: with a tiny one it changes nothing that anybody
-/// would notice.
+/// An adapter of noise whose deltas are this share of the base's weights, see [`lora::write_random`].
 pub fn random(folder: &Path, size: f32, seed: u64) -> PathBuf {
-    let like = Gguf::open(&reference(folder, "triage-gentle")).expect("an adapter");
-    let mut state = seed;
-    let mut writer = Writer::new(like.metadata().clone());
-    for tensor in like.tensors() {
-        let n: u64 = tensor.shape.iter().product();
-        let bytes: Vec<u8> = (0..n)
-            .flat_map(|_| {
-                // Knuth's MMIX constants.
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                let unit = (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5;
-                (unit * size).to_le_bytes()
-            })
-            .collect();
-        writer.tensor(&tensor.name, &tensor.shape, GgmlType::F32, bytes);
-    }
+    let base = Gguf::open(&common::base_file()).expect("the base");
     let out = folder.join(format!("random-{seed}.gguf"));
-    writer.write(&out).expect("it is written");
+    let random = RandomAdapter {
+        rank: 8,
+        size,
+        seed,
+    };
+    lora::write_random(&base, random, &out).expect("it is written");
     out
 }
 

@@ -1,12 +1,5 @@
 //! Bad input: each a clear error, none a pass.
 
-use unforget::engine::AdapterStack;
-use unforget::guard::budget::Budget;
-use unforget::guard::check::{MeasureOptions, Tier, check};
-use unforget::guard::suite::Suite;
-
-use crate::adapters::{random, stack};
-use crate::common;
 use crate::scratch::{Scratch, text};
 
 #[test]
@@ -54,38 +47,4 @@ fn suites_that_cannot_be_used_are_said_with_their_line() {
     scratch
         .run(&["check", "triage-gentle", "--tier", "quick"])
         .fails_with(2, &["smoke, gate or certify"]);
-}
-
-#[test]
-fn logits_that_are_no_numbers_are_an_error_and_no_pass() {
-    let scratch = tempfile::tempdir().expect("a folder");
-    let model = common::base();
-    // Finite weights, so that the file is sound, whose products overflow.
-    let adapter = stack(&model, &random(scratch.path(), 1e30, 3));
-    let mut suite = Suite::empty();
-    suite
-        .add_group(
-            "mine",
-            "{\"id\":\"a\",\"prompt\":\"The sky is\",\"target\":\"blue\"}\n{\"id\":\"b\",\"prompt\":\"Grass is\",\"target\":\"green\"}",
-        )
-        .expect("a group");
-    let budget = Budget::embedded().expect("the budget");
-    let options = MeasureOptions::of(Tier::Gate);
-    let error = check(&model, &adapter, &suite, &budget, &options, |_| {})
-        .expect_err("not finite")
-        .to_string();
-    assert!(
-        error.contains("not finite") && error.contains("of mine"),
-        "{error}"
-    );
-
-    let none = check(
-        &model,
-        &AdapterStack::base(),
-        &suite,
-        &budget,
-        &options,
-        |_| {},
-    );
-    assert!(none.is_err(), "the base against itself is no check");
 }

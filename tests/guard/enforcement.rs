@@ -1,8 +1,9 @@
 //! The runtime obeys: failed adapters and scales beyond the certificate are refused, forcing is recorded.
 
-use unforget::registry::{AdapterState, Home, Registry};
+use unforget::engine::Strength;
+use unforget::registry::{AdapterState, Home, Registry, ReportRecord};
 
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, text};
 
 fn registry(scratch: &Scratch) -> Registry {
     let home = Home::resolve(Some(scratch.path("home"))).expect("a home");
@@ -20,7 +21,9 @@ fn what_failed_is_refused_and_forcing_is_recorded() {
 
     let books = registry(&scratch);
     assert_eq!(
-        books.fail("triage-gentle", 1.0).expect("a state"),
+        books
+            .fail("triage-gentle", Strength::flat(1.0))
+            .expect("a state"),
         AdapterState::Failed
     );
     scratch.run(&run).fails_with(
@@ -51,10 +54,14 @@ fn a_certificate_holds_up_to_its_scale() {
     let scratch = Scratch::new();
     scratch.import("triage-gentle");
     let books = registry(&scratch);
-    books.certify("triage-gentle", 0.5).expect("certified");
+    books
+        .certify("triage-gentle", Strength::flat(0.5))
+        .expect("certified");
     // A larger scale that fails takes nothing from the smaller one that passed.
     assert_eq!(
-        books.fail("triage-gentle", 1.0).expect("a state"),
+        books
+            .fail("triage-gentle", Strength::flat(1.0))
+            .expect("a state"),
         AdapterState::Certified
     );
 
@@ -72,13 +79,79 @@ fn a_certificate_holds_up_to_its_scale() {
     }
     at("=0.75").fails_with(
         3,
-        &["certified up to scale 0.5, not 0.75", "unforget check"],
+        &[
+            "certified from scale 0 up to 0.5, not for 0.75",
+            "unforget check",
+        ],
     );
     assert_eq!(
-        books.fail("triage-gentle", 0.5).expect("a state"),
+        books
+            .fail("triage-gentle", Strength::flat(0.5))
+            .expect("a state"),
         AdapterState::Failed
     );
     at("=0.25").fails_with(3, &["refused by the guard"]);
+}
+
+#[test]
+fn a_certificate_holds_for_its_profile_and_above_zero() {
+    let scratch = Scratch::new();
+    scratch.import("triage-gentle");
+    let strength = |text: &str| Strength {
+        scale: 0.5,
+        profile: text.parse().expect("a profile"),
+    };
+    let books = registry(&scratch);
+    books
+        .certify("triage-gentle", strength("lines"))
+        .expect("certified");
+    let at = |strength: &str| {
+        let adapter = format!("triage-gentle{strength}");
+        scratch.run(&["run", "-n", "1", "Hello", "--adapter", &adapter])
+    };
+    // Without a profile it is used as it was certified.
+    for strength in ["", "=0.25", "=0.5:lines"] {
+        let run = at(strength);
+        assert_eq!(
+            (run.code, run.stderr.contains("warning")),
+            (Some(0), false),
+            "{run:?}"
+        );
+    }
+    at("=0.25:flat").fails_with(3, &["up to 0.5:lines:0, not for 0.25"]);
+    at("=-0.25").fails_with(3, &["from scale 0 up to"]);
+}
+
+#[test]
+fn what_failed_stays_so_under_another_name() {
+    let scratch = Scratch::new();
+    scratch.import("triage-gentle");
+    let books = registry(&scratch);
+    let adapter = books.adapter("triage-gentle").expect("imported");
+    books
+        .add_report(&ReportRecord {
+            id: adapter.sha256,
+            adapter: adapter.name.clone(),
+            adapter_sha256: adapter.sha256,
+            base_sha256: adapter.base_sha256,
+            verdict: "fail".to_owned(),
+            tier: "gate".to_owned(),
+            scale: 1.0,
+            path: scratch.path("report.json"),
+            created_at: 0,
+        })
+        .expect("a report");
+    let file = text(&adapter.path);
+    let imported = scratch.json(&[
+        "adapter", "import", file, "--base", "smollm2", "--name", "b",
+    ]);
+    assert_eq!(imported["state"], "failed");
+    let run = ["run", "-n", "1", "Hello", "--adapter", file];
+    scratch
+        .run(&run)
+        .fails_with(3, &["failed the same content before"]);
+    let forced = scratch.json(&[&run[..], &["--force"]].concat());
+    assert_eq!(forced["adapters"][0]["forced"], true);
 }
 
 /// The whole way through the binary: measured, refused, reported, tampered with.

@@ -10,4 +10,5 @@ mod adapters;
 mod bad_input;
 mod crosscheck;
 mod enforcement;
+mod own_suite;
 mod reference;

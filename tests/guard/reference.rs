@@ -22,6 +22,7 @@ const SIZES: Sizes = Sizes {
     max_tokens: 96,
     looks: 2,
     noise: 1,
+    nulls: 0,
 };
 
 fn rule(group: &str, metric: &str, budget: f64) -> String {
@@ -126,7 +127,7 @@ fn careless_fails_gentle_and_null_pass() -> Result<()> {
     let careless_kl = mean(&failed, "general_prompts", Metric::Kl).1;
     assert!(kl < 0.05 && careless_kl > 1.0, "{kl} {careless_kl}");
 
-    let null = stack(&model, &random(scratch.path(), 1e-3, 1));
+    let null = stack(&model, &random(scratch.path(), 0.002, 1));
     let nothing = run(&null)?;
     assert_eq!(
         nothing.outcome.verdict,

@@ -1,9 +1,10 @@
 //! Answers and the bytes that support them.
 
 use proptest::prelude::*;
-use unforget::rag::{NOTHING_FOUND, Passage, cite, relevant};
+use unforget::rag::{NOTHING_FOUND, Passage, cite, cite_by_meaning, relevant};
 
 use crate::prompt::hit;
+use crate::toy::Toy;
 
 const GAME: &str = "Super Bowl 50 was played on February 7, 2016, at Levi's Stadium. The Denver Broncos defeated the \
     Carolina Panthers 24–10. Denver linebacker Von Miller was named Super Bowl MVP, recording five solo tackles.";
@@ -12,7 +13,10 @@ const CITY: &str = "Warsaw lies on the Vistula. The mayor of Warsaw is called Pr
 
 fn passages() -> Vec<Passage> {
     let hits = [hit(7, 100, GAME), hit(8, 0, CITY)];
-    (1..).zip(hits).map(|(n, hit)| Passage { n, hit }).collect()
+    (1..)
+        .zip(hits)
+        .map(|(n, hit)| Passage::new(n, hit))
+        .collect()
 }
 
 #[test]
@@ -133,6 +137,46 @@ fn no_answer_is_not_grounded() {
         assert!(!cited.grounded && cited.citations.is_empty(), "{answer}");
     }
     assert!(!cite("Von Miller was named MVP.", &[]).grounded);
+}
+
+#[test]
+fn each_claim_is_scored() {
+    let answer = "Von Miller was named the Super Bowl MVP. Elephants live in Africa. Yes.";
+    let cited =
+        cite_by_meaning(answer, &passages(), &mut Toy::named("wide", 1024)).expect("embeds");
+    let [right, wrong] = &cited.claims[..] else {
+        panic!("two sentences say something: {cited:?}");
+    };
+    assert_eq!(
+        (right.passages.as_slice(), right.supported),
+        (&[1][..], true)
+    );
+    assert_eq!(
+        &cited.text[right.start..right.end],
+        "Von Miller was named the Super Bowl MVP."
+    );
+    assert_eq!(
+        &cited.text[wrong.start..wrong.end],
+        "Elephants live in Africa."
+    );
+    assert!(!wrong.supported && wrong.passages.is_empty() && !cited.grounded);
+    let cosine = |claim: &unforget::rag::Claim| claim.support.embedding.expect("a cosine");
+    assert!(cosine(right) > cosine(wrong), "{cited:?}");
+    assert_eq!(cite(answer, &passages()).claims[0].support.embedding, None);
+}
+
+/// Near in meaning is no excuse for a wrong number or name.
+#[test]
+fn meaning_does_not_overrule_a_wrong_number() {
+    for answer in [
+        "Its first stock exchange was established in 1871.",
+        "Denver linebacker Thomas Davis was named Super Bowl MVP, recording five solo tackles.",
+    ] {
+        let cited =
+            cite_by_meaning(answer, &passages(), &mut Toy::named("wide", 1024)).expect("embeds");
+        assert!(cited.claims[0].support.embedding > Some(0.75), "{cited:?}");
+        assert!(!cited.grounded, "{cited:?}");
+    }
 }
 
 #[test]

@@ -237,20 +237,35 @@ fn a_short_vector_is_damage() {
 
 /// A small file system of our own to fill.
 #[cfg(target_os = "linux")]
-struct SmallDisk(tempfile::TempDir);
+pub struct SmallDisk(tempfile::TempDir);
 
 #[cfg(target_os = "linux")]
 impl SmallDisk {
-    fn mount() -> Option<Self> {
+    pub fn mount(megabytes: usize) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a folder");
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
             .arg(dir.path())
             .stderr(std::process::Stdio::null())
             .status();
         mounted
             .is_ok_and(|status| status.success())
             .then(|| Self(dir))
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
+    /// Takes all the room that is left.
+    pub fn fill(&self) {
+        let mut room = vec![0u8; 1 << 20];
+        let mut file = std::fs::File::create(self.path().join("filler")).expect("a file");
+        while !room.is_empty() {
+            if std::io::Write::write_all(&mut file, &room).is_err() {
+                room.truncate(room.len() / 2);
+            }
+        }
     }
 }
 
@@ -267,7 +282,7 @@ impl Drop for SmallDisk {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_says_so_and_the_database_stays_usable() {
-    let Some(disk) = SmallDisk::mount() else {
+    let Some(disk) = SmallDisk::mount(1) else {
         eprintln!(
             "SKIPPED the full disk: mounting is not permitted; the same error is tested by a page limit"
         );
@@ -315,7 +330,7 @@ fn a_full_disk_says_so_and_the_database_stays_usable() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_while_embedding_anew_keeps_the_old_vectors() {
-    let Some(disk) = SmallDisk::mount() else {
+    let Some(disk) = SmallDisk::mount(1) else {
         eprintln!("SKIPPED the full disk: mounting is not permitted");
         return;
     };
@@ -338,7 +353,7 @@ fn a_full_disk_while_embedding_anew_keeps_the_old_vectors() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_read_only_disk_answers_and_names_the_file_that_cannot_be_written() {
-    let Some(disk) = SmallDisk::mount() else {
+    let Some(disk) = SmallDisk::mount(1) else {
         eprintln!("SKIPPED the read-only disk: mounting is not permitted");
         return;
     };

@@ -370,7 +370,7 @@ fn rebuilding_repairs_the_full_text_index() {
     assert!(!notes.verify().expect("verifies").ok);
     let keyword = unforget::rag::SearchMode::Keyword;
     assert!(crate::toy::search_by(keyword, &mut notes, "herons", &mut toy).is_empty());
-    assert_eq!(notes.rebuild().expect("rebuilds"), 1);
+    assert_eq!(notes.rebuild(&mut |_, _| true).expect("rebuilds"), 1);
     assert!(notes.verify().expect("verifies").ok);
     assert_eq!(
         crate::toy::search_by(keyword, &mut notes, "herons", &mut toy).len(),

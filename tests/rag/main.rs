@@ -5,7 +5,9 @@
 mod bad_files;
 mod citation;
 mod durability;
+mod filter;
 mod formats;
+mod hostile;
 mod index;
 mod ingest;
 mod migrate;
@@ -14,6 +16,8 @@ mod prompt;
 mod quality;
 mod redact;
 mod reembed;
+mod repair;
+mod rerank;
 mod resume;
 mod sync;
 mod toy;

@@ -126,7 +126,13 @@ fn an_answer_is_cited_to_the_sentence() {
     let question = "Who was named Super Bowl MVP?";
     let hits = search_by(SearchMode::Hybrid, &mut notes, question, &mut toy);
     let count = |text: &str| text.split_whitespace().count();
-    let prompt = unforget::rag::build_prompt(question, &hits, 400, &count);
+    let prompt = unforget::rag::build_prompt(
+        question,
+        &hits,
+        unforget::rag::AnswerStyle::default(),
+        400,
+        &count,
+    );
     let cited = cite("The Super Bowl 50 MVP was Von Miller.", &prompt.passages);
     assert!(cited.grounded, "{cited:?}");
     let citation = &cited.citations[0];

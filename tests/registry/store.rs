@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use unforget::Error;
-use unforget::engine::ContentHash;
+use unforget::engine::{ContentHash, Strength};
 use unforget::registry::{AdapterRecord, AdapterState, Listing, ModelKind, ModelRecord, Registry};
 
 use crate::support::Place;
@@ -112,7 +112,7 @@ fn trust_is_given_by_certifying_alone_and_lost_with_the_content() {
         AdapterState::Quarantined
     );
 
-    registry.certify("a", 0.75).unwrap();
+    registry.certify("a", Strength::flat(0.75)).unwrap();
     registry.add_adapter(&adapter("a", b"1")).unwrap();
     let same = registry.adapter("a").unwrap();
     assert_eq!((same.state, same.scale), (AdapterState::Certified, 0.75));
@@ -128,20 +128,26 @@ fn what_was_retired_is_measured_before_it_is_trusted_again() {
     let registry = Place::new().registry();
     registry.add_adapter(&adapter("a", b"1")).unwrap();
     registry.set_state("a", AdapterState::Retired).unwrap();
-    let message = registry.certify("a", 1.0).unwrap_err().to_string();
+    let message = registry
+        .certify("a", Strength::flat(1.0))
+        .unwrap_err()
+        .to_string();
     assert!(
         message.contains("retired") && message.contains("'a'"),
         "{message}"
     );
     assert_eq!(registry.adapter("a").unwrap().state, AdapterState::Retired);
     registry.set_state("a", AdapterState::Quarantined).unwrap();
-    registry.certify("a", 1.0).unwrap();
+    registry.certify("a", Strength::flat(1.0)).unwrap();
     assert!(matches!(
         registry.set_state("b", AdapterState::Retired),
         Err(Error::UnknownName { .. })
     ));
     for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-        assert!(registry.certify("a", scale).is_err(), "{scale}");
+        assert!(
+            registry.certify("a", Strength::flat(scale)).is_err(),
+            "{scale}"
+        );
     }
 }
 
@@ -315,7 +321,7 @@ fn reasons_for_quarantine_stay_with_the_adapter() {
             .quarantine_reasons()
             .is_empty()
     );
-    registry.certify("a", 1.0).unwrap();
+    registry.certify("a", Strength::flat(1.0)).unwrap();
     registry
         .quarantine("a", &["it looks odd".to_owned()])
         .unwrap();
@@ -338,7 +344,7 @@ fn nobody_is_certified_by_hand() {
         refused.to_string().contains("unforget check a"),
         "{refused}"
     );
-    registry.certify("a", 0.5).unwrap();
+    registry.certify("a", Strength::flat(0.5)).unwrap();
     registry.set_state("a", AdapterState::Certified).unwrap();
     assert_eq!(registry.adapter("a").unwrap().scale, 0.5);
 }

@@ -76,6 +76,50 @@ pub struct Merged {
 /// Those of [`lora::validate`] for each adapter, [`Error::AdapterRefused`] for a scale that is not
 /// finite, [`Error::NonFinite`] where sums are not, and those of [`rewrite`].
 pub fn merge(base: &Gguf, out: &Path, request: &Request, options: &Options) -> Result<Merged> {
+    let deltas = Deltas::new(base, request, options)?;
+    let report = store(base, out, request, &deltas, options)?;
+    Ok(Merged {
+        report,
+        n_merged: deltas.targets.len(),
+    })
+}
+
+/// Writes `base` to `out` with the tensors that the adapters touch read and stored anew as [`merge`] stores them, and
+/// nothing added: what storing costs by itself.
+///
+/// # Errors
+///
+/// As [`merge`].
+pub fn store_targets(
+    base: &Gguf,
+    out: &Path,
+    request: &Request,
+    options: &Options,
+) -> Result<Report> {
+    /// Touches what the deltas touch, and leaves it as it is.
+    struct Nothing<'a>(Deltas<'a>);
+
+    impl Change for Nothing<'_> {
+        fn touches(&self, tensor: &TensorInfo) -> bool {
+            self.0.touches(tensor)
+        }
+
+        fn apply(&self, _: &TensorInfo, _: Range<usize>, _: &mut [f32]) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    let nothing = Nothing(Deltas::new(base, request, options)?);
+    store(base, out, request, &nothing, options)
+}
+
+fn store(
+    base: &Gguf,
+    out: &Path,
+    request: &Request,
+    change: &dyn Change,
+    options: &Options,
+) -> Result<Report> {
     let types = match request.file_type {
         Some(file_type) => quantize::plan(base, file_type, false, false).types,
         None => base.tensors().iter().map(|tensor| tensor.ty).collect(),
@@ -85,22 +129,17 @@ pub fn merge(base: &Gguf, out: &Path, request: &Request, options: &Options) -> R
         None => base.metadata().clone(),
     };
     record(&mut metadata, request);
-    let deltas = Deltas::new(base, request, options)?;
-    let report = rewrite(
+    rewrite(
         &Job {
             source: base,
             metadata,
             types: &types,
-            change: Some(&deltas),
+            change: Some(change),
             imatrix: None,
         },
         out,
         options,
-    )?;
-    Ok(Merged {
-        report,
-        n_merged: deltas.targets.len(),
-    })
+    )
 }
 
 /// Where the new model came from. No paths and no names: contents.

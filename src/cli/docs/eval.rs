@@ -1,17 +1,28 @@
-//! `unforget docs eval`: retrieval measured on a benchmark.
+//! `unforget docs eval`: retrieval, and answers with it, measured on a benchmark.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use indicatif::ProgressBar;
 use serde::Serialize;
 use unforget::Result;
-use unforget::rag::{self, EvalReport, SearchMode};
+use unforget::engine::Session;
+use unforget::rag::{
+    AnswerReport, AnswerStyle, AskOptions, Benchmark, EngineEmbedder, EvalReport, GraphReport,
+    RankingScores, SearchMode,
+};
 use unforget::registry::Registry;
 
-use crate::cli::options::SessionArgs;
-use crate::cli::{Context, interrupt, output, progress, resolve};
+use crate::cli::options::{GenerateArgs, ModelArgs, SessionArgs};
+use crate::cli::{Context, ask, interrupt, output, progress, resolve};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    unforget docs eval ~/beir/scifact --mode hybrid --mode dense --mode keyword\n  \
+    unforget docs eval ~/beir/squad --answers --sample 50 -n 96\n\n\
+For --answers the queries carry a short `answer`. A question is asked as `unforget ask` asks it. Reported are SQuAD's\n\
+exact match and token F1, how often the short answer is contained, in whole words, and how often every sentence is\n\
+supported by a passage.")]
 pub struct Args {
     /// Folder with corpus.jsonl, queries.jsonl and qrels/test.tsv
     #[arg(value_name = "BEIR_DIR")]
@@ -21,59 +32,196 @@ pub struct Args {
     #[arg(long = "mode", default_value = "hybrid", value_name = "MODE")]
     modes: Vec<SearchMode>,
 
+    /// Which judgements: qrels/NAME.tsv [default: test, or the first there is]
+    #[arg(long, value_name = "NAME")]
+    split: Option<String>,
+
+    /// Cross-encoder to read the best passages again with: an installed name or a GGUF file
+    #[arg(long, env = "UNFORGET_RERANK", value_name = "NAME|FILE")]
+    rerank: Option<String>,
+
+    /// Compare scanning all vectors with walking through a graph of them, too, however few they are
+    #[arg(long)]
+    graph: bool,
+
+    /// Ask the model each question too, and judge what it answers
+    #[arg(long)]
+    answers: bool,
+
+    /// Ask so many questions only, taken evenly from the whole file
+    #[arg(long, requires = "answers", value_name = "N")]
+    sample: Option<usize>,
+
+    /// How to answer: quote (with a sentence of the passages) or free (in the model's own words)
+    #[arg(long, default_value_t, value_name = "STYLE")]
+    style: AnswerStyle,
+
+    /// Most passages to answer from
+    #[arg(long, default_value_t = AskOptions::DEFAULT_PASSAGES, value_name = "N")]
+    passages: usize,
+
+    #[command(flatten)]
+    model: ModelArgs,
     #[command(flatten)]
     session: SessionArgs,
+    #[command(flatten)]
+    generate: GenerateArgs,
 }
 
 /// The first mode's figures, and all of them where there are several.
 #[derive(Serialize)]
-struct Report<'a> {
+struct Report {
     #[serde(flatten)]
-    first: Option<&'a EvalReport>,
-    modes: &'a [EvalReport],
+    first: Option<EvalReport>,
+    modes: Vec<EvalReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    graph: Option<GraphReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answers: Option<AnswerReport>,
 }
 
-pub fn run(args: Args, context: &Context) -> Result<()> {
+pub fn run(args: &Args, context: &Context) -> Result<()> {
     let registry = Registry::open(&context.home)?;
-    let mut embedder = resolve::open_embedder(&registry, &args.session.resolve())?;
+    let sizes = args.session.resolve();
+    let mut embedder = resolve::open_embedder(&registry, &sizes)?;
     context.home.create(&context.home.collections())?;
     let scratch = tempfile::tempdir_in(context.home.collections())?;
     let bar = progress::items(0);
-    bar.set_message("measuring");
-    let cancel = interrupt::token();
-    let reports = rag::evaluate(
-        &args.benchmark,
-        scratch.path(),
-        &args.modes,
+    let report = measure(
+        args,
+        context,
+        &registry,
         &mut embedder,
-        &mut |done, all| {
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-            if cancel.is_cancelled() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        },
+        scratch.path(),
+        &bar,
     );
     bar.finish_and_clear();
-    let reports = reports?;
-    let report = Report {
-        first: reports.first(),
-        modes: &reports,
+    let report = report?;
+    context.output.result(&report, |out| print(out, &report))
+}
+
+fn measure(
+    args: &Args,
+    context: &Context,
+    registry: &Registry,
+    embedder: &mut EngineEmbedder,
+    scratch: &std::path::Path,
+    bar: &ProgressBar,
+) -> Result<Report> {
+    let cancel = interrupt::token();
+    let mut show = |done: usize, all: usize| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        if cancel.is_cancelled() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
-    context.output.result(&report, |out| {
-        let header = [
-            "mode",
-            "queries",
-            "recall@10",
-            "MRR@10",
-            "nDCG@10",
-            "p50 ms",
-            "p99 ms",
-        ];
-        output::table(out, &header, &reports.iter().map(row).collect::<Vec<_>>())
+    bar.set_message("adding");
+    let split = args.split.as_deref();
+    let mut benchmark = Benchmark::build(&args.benchmark, split, scratch, embedder, &mut show)?;
+    let sizes = args.session.resolve();
+    resolve::add_reranker(
+        benchmark.collection(),
+        args.rerank.as_deref(),
+        registry,
+        &sizes,
+    )?;
+    let mut modes = Vec::new();
+    for &mode in &args.modes {
+        bar.set_message(mode.to_string());
+        modes.push(benchmark.retrieval(mode, embedder, &mut show)?);
+    }
+    let mut graph = None;
+    if args.graph {
+        bar.set_message("graph");
+        graph = Some(benchmark.graph(scratch, embedder, &mut show)?);
+    }
+    let mut answers = None;
+    if args.answers {
+        bar.set_message("asking");
+        let resolved = resolve::open(&args.model, &context.home)?;
+        let mut session =
+            Session::new(&resolved.model, &ask::sizes_for_documents(sizes, &resolved))?;
+        session.set_adapters(resolved.stack.clone())?;
+        let options = AskOptions {
+            passages: args.passages,
+            style: args.style,
+            generate: args.generate.resolve()?,
+            ..AskOptions::default()
+        };
+        let sample = args.sample;
+        answers = Some(benchmark.answers(sample, embedder, &mut session, &options, &mut show)?);
+    }
+    Ok(Report {
+        first: modes.first().cloned(),
+        modes,
+        graph,
+        answers,
     })
+}
+
+fn print(out: &mut dyn std::io::Write, report: &Report) -> std::io::Result<()> {
+    let header = [
+        "mode",
+        "queries",
+        "recall@10",
+        "MRR@10",
+        "nDCG@10",
+        "p50 ms",
+        "p99 ms",
+    ];
+    output::table(
+        out,
+        &header,
+        &report.modes.iter().map(row).collect::<Vec<_>>(),
+    )?;
+    if let Some(graph) = &report.graph {
+        let row = |name: &str, scores: &RankingScores| {
+            let figures = [scores.recall_at_10, scores.mrr_at_10, scores.ndcg_at_10];
+            let figures = figures.map(|figure| format!("{figure:.4}"));
+            [vec![name.to_owned()], figures.to_vec()].concat()
+        };
+        writeln!(out)?;
+        let rows = [
+            row("all scanned", &graph.exact),
+            row("graph walked", &graph.walk),
+        ];
+        output::table(
+            out,
+            &["vectors alone", "recall@10", "MRR@10", "nDCG@10"],
+            &rows,
+        )?;
+    }
+    let Some(answers) = &report.answers else {
+        return Ok(());
+    };
+    writeln!(out)?;
+    let header = [
+        "questions",
+        "exact",
+        "contains",
+        "F1",
+        "grounded",
+        "contains if grounded",
+        "p50 ms",
+        "p99 ms",
+    ];
+    output::table(out, &header, &[answers_row(answers)])
+}
+
+fn answers_row(report: &AnswerReport) -> Vec<String> {
+    vec![
+        report.questions.to_string(),
+        format!("{:.3}", report.scores.exact_match),
+        format!("{:.3}", report.scores.contains),
+        format!("{:.3}", report.scores.token_f1),
+        format!("{:.3}", report.grounded),
+        format!("{:.3}", report.grounded_contains),
+        format!("{:.0}", report.p50_ms),
+        format!("{:.0}", report.p99_ms),
+    ]
 }
 
 fn row(report: &EvalReport) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use indicatif::ProgressBar;
 use unforget::Result;
-use unforget::rag::{Collection, Embed, IngestOptions, IngestReport, Progress};
+use unforget::rag::{Collection, Embed, IngestOptions, IngestReport, Progress, Stage};
 use unforget::registry::Registry;
 
 use super::CollectionArgs;
@@ -25,6 +25,11 @@ pub struct AddArgs {
     /// collection keeps to it from then on
     #[arg(long, env = "UNFORGET_REDACT")]
     redact: bool,
+
+    /// A tag for all that is at and below these paths, also for what comes later; repeat it for several. A search can
+    /// ask for it
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
 
     #[command(flatten)]
     collection: CollectionArgs,
@@ -49,6 +54,7 @@ pub fn add(args: AddArgs, context: &Context) -> Result<()> {
     with_bar(context, |progress| {
         let options = IngestOptions {
             redact: args.redact,
+            tags: args.tags,
             ..IngestOptions::default()
         };
         collection.add(&args.paths, &mut embedder, &options, progress)
@@ -105,6 +111,10 @@ fn with_bar(
 
 /// By bytes, which tell the time left better than files do; files, chunks and tokens a second are in words.
 fn show(bar: &ProgressBar, progress: &Progress<'_>) {
+    if let Stage::Indexing { done, all } = progress.stage {
+        bar.set_message(format!("building the index, {done} of {all} vectors"));
+        return;
+    }
     bar.set_length(progress.bytes);
     let share = |size: u64| match progress.chunks {
         0 => 0,

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use unforget::rag::{Collection, Embed};
+use unforget::rag::{Collection, Embed, ReembedProgress};
 use unforget::registry::Registry;
 use unforget::{Error, ErrorKind, Result};
 
@@ -13,8 +13,12 @@ use crate::cli::options::SessionArgs;
 use crate::cli::{Context, interrupt, progress, resolve};
 
 pub fn verify(args: CollectionArgs, context: &Context) -> Result<ExitCode> {
-    let report = resolve::open_collection(&context.home, &args.collection)?.verify()?;
+    let mut collection = resolve::open_collection(&context.home, &args.collection)?;
+    let report = indexing(|go_on| collection.repair(go_on))?;
     context.output.result(&report, |out| {
+        for problem in &report.repaired {
+            writeln!(out, "repaired: {problem}")?;
+        }
         for problem in &report.problems {
             writeln!(out, "problem: {problem}")?;
         }
@@ -75,12 +79,11 @@ pub fn rebuild(args: RebuildArgs, context: &Context) -> Result<()> {
             reembed(&mut collection, &mut embedder)?
         }
         // Without one, or with the same, the vectors stay.
-        Ok(_) | Err(Error::NothingInstalled { .. }) => Rebuilt {
-            vectors: collection.rebuild()?,
-            embedded: 0,
-            cut: 0,
-            embedder: collection.embedder().name.clone(),
-        },
+        Ok(mut embedder) => {
+            let embedded = embed_missing(&mut collection, &mut embedder)?;
+            rebuilt(&mut collection, embedded)?
+        }
+        Err(Error::NothingInstalled { .. }) => rebuilt(&mut collection, 0)?,
         Err(error) => return Err(error),
     };
     context.output.result(&report, |out| {
@@ -102,10 +105,37 @@ pub fn rebuild(args: RebuildArgs, context: &Context) -> Result<()> {
     })
 }
 
+/// Builds what is derived from the rows.
+fn rebuilt(collection: &mut Collection, embedded: usize) -> Result<Rebuilt> {
+    Ok(Rebuilt {
+        vectors: indexing(|go_on| collection.rebuild(go_on))?,
+        embedded,
+        cut: 0,
+        embedder: collection.embedder().name.clone(),
+    })
+}
+
 fn reembed(collection: &mut Collection, embedder: &mut dyn Embed) -> Result<Rebuilt> {
+    let report = embedding(|on| collection.reembed(embedder, on))?;
+    Ok(Rebuilt {
+        vectors: report.vectors,
+        embedded: report.embedded,
+        cut: report.cut,
+        embedder: collection.embedder().name.clone(),
+    })
+}
+
+fn embed_missing(collection: &mut Collection, embedder: &mut dyn Embed) -> Result<usize> {
+    embedding(|on| collection.embed_missing(embedder, on))
+}
+
+type OnChunks<'a> = dyn FnMut(&ReembedProgress) -> ControlFlow<()> + 'a;
+
+/// Runs `work` under a bar of chunks, stopped by Ctrl-C.
+fn embedding<T>(work: impl FnOnce(&mut OnChunks<'_>) -> Result<T>) -> Result<T> {
     let bar = progress::items(0);
     let cancel = interrupt::token();
-    let report = collection.reembed(embedder, &mut |at| {
+    let done = work(&mut |at| {
         bar.set_length(at.chunks as u64);
         bar.set_position(at.chunks_done as u64);
         bar.set_message("chunks");
@@ -116,11 +146,21 @@ fn reembed(collection: &mut Collection, embedder: &mut dyn Embed) -> Result<Rebu
         }
     });
     bar.finish_and_clear();
-    let report = report?;
-    Ok(Rebuilt {
-        vectors: report.vectors,
-        embedded: report.embedded,
-        cut: report.cut,
-        embedder: collection.embedder().name.clone(),
-    })
+    done
+}
+
+type GoOn<'a> = dyn FnMut(usize, usize) -> bool + 'a;
+
+/// Runs `work` under a bar of vectors in the index, stopped by Ctrl-C.
+fn indexing<T>(work: impl FnOnce(&mut GoOn<'_>) -> Result<T>) -> Result<T> {
+    let bar = progress::items(0);
+    let cancel = interrupt::token();
+    let done = work(&mut |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        bar.set_message("vectors");
+        !cancel.is_cancelled()
+    });
+    bar.finish_and_clear();
+    done
 }

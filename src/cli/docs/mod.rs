@@ -4,6 +4,7 @@ mod eval;
 mod ingest;
 mod list;
 mod maintain;
+mod policy;
 mod search;
 
 use std::process::ExitCode;
@@ -22,7 +23,9 @@ use super::Context;
     unforget docs sync                             take over what changed in all that was ever added\n  \
     unforget docs list\n  \
     unforget docs search \"release date\" --json\n  \
-    unforget docs eval ~/beir/scifact              measure retrieval on a benchmark")]
+    unforget docs policy --set policy.toml         what may be quoted, and which topics are refused\n  \
+    unforget docs eval ~/beir/scifact              measure retrieval on a benchmark\n  \
+    unforget docs eval ~/beir/squad --answers      and what the model answers from it")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -42,12 +45,14 @@ enum Command {
     Search(search::Args),
     /// Take a document out; its file stays
     Remove(list::DocumentArgs),
-    /// Check database, vectors and byte ranges, and name what has changed on disk
+    /// Check database, vectors, index and byte ranges, repair what can be, and name what has changed on disk
     Verify(CollectionArgs),
     /// Build the index anew from the stored documents; with another embedder installed, embed their text anew
     Rebuild(maintain::RebuildArgs),
-    /// Measure retrieval on a folder in BEIR's layout
-    Eval(eval::Args),
+    /// Show, set or check the policy of a collection: what may be quoted, how fresh, which topics are refused
+    Policy(policy::Args),
+    /// Measure retrieval, and answers with --answers, on a folder in BEIR's layout
+    Eval(Box<eval::Args>),
 }
 
 /// Which collection.
@@ -74,7 +79,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         Command::Remove(args) => list::remove(args, context),
         Command::Verify(args) => return maintain::verify(args, context),
         Command::Rebuild(args) => maintain::rebuild(args, context),
-        Command::Eval(args) => eval::run(args, context),
+        Command::Policy(args) => policy::run(args, context),
+        Command::Eval(args) => eval::run(&args, context),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -130,28 +130,38 @@ fn it_covers_what_was_measured_and_nothing_else() {
     let mut body = body();
     body.outcome.verdict = Verdict::Pass;
     let certificate = Certificate::seal(&body, None).unwrap();
-    let adapters = [body.adapters[0].sha256];
-    let exact = Use {
-        base: body.base.sha256,
-        adapters: &adapters,
-        scale: 1.0,
+    let sha256 = body.adapters[0].sha256;
+    let at = |scale: f64, profile: &str| UsedAdapter {
+        sha256,
+        scale,
+        profile: profile.parse().unwrap(),
     };
-    certificate.check_covers(&exact).unwrap();
+    let base = body.base.sha256;
+    let covers = |used: UsedAdapter| {
+        certificate.check_covers(&Use {
+            base,
+            adapters: &[used],
+        })
+    };
+    covers(at(1.0, "flat")).unwrap();
+    covers(at(0.0, "lines")).unwrap();
     let refused = |wanted: Use<'_>, words: &str| {
         let error = certificate.check_covers(&wanted).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     };
     let other = ContentHash::of(b"other");
-    let of = |scale| Use {
-        scale,
-        ..exact.clone()
+    covers(at(0.1 + 0.2 + 0.7 + f64::EPSILON, "flat")).unwrap();
+    for scale in [1.1, -0.1, f64::NAN] {
+        let error = covers(at(scale, "flat")).unwrap_err().to_string();
+        assert!(error.contains("from 0 to 1"), "{error}");
+    }
+    let error = covers(at(0.5, "lines")).unwrap_err().to_string();
+    assert!(error.contains("profile flat, not lines:0"), "{error}");
+    let exact = [at(1.0, "flat")];
+    let exact = Use {
+        base,
+        adapters: &exact,
     };
-    certificate
-        .check_covers(&of(0.1 + 0.2 + 0.7 + f64::EPSILON))
-        .unwrap();
-    refused(of(1.1), "from 0 to 1");
-    refused(of(-0.1), "from 0 to 1");
-    refused(of(f64::NAN), "from 0 to 1");
     refused(
         Use {
             base: other,
@@ -161,7 +171,10 @@ fn it_covers_what_was_measured_and_nothing_else() {
     );
     refused(
         Use {
-            adapters: &[other],
+            adapters: &[UsedAdapter {
+                sha256: other,
+                ..at(1.0, "flat")
+            }],
             ..exact.clone()
         },
         "not",

@@ -6,12 +6,12 @@ use super::{Checked, Tier};
 use crate::Result;
 use crate::engine::{AdapterStack, Model};
 use crate::guard::budget::Budget;
-use crate::guard::certificate::{Body, Identity, rfc3339};
+use crate::guard::certificate::{Body, Identity, MeasuredAdapter, rfc3339};
 use crate::guard::overlap::{self, Overlap};
 use crate::guard::suite::{Group, Suite};
 
 impl Checked {
-    /// What a certificate of this check says. It holds up to the largest scale of the stack.
+    /// What a certificate of this check says. It holds for each adapter up to its scale.
     ///
     /// # Errors
     /// [`crate::Error::Io`] if the base can not be read any more.
@@ -31,16 +31,18 @@ impl Checked {
             },
             adapters: stack
                 .iter()
-                .map(|(adapter, _)| Identity {
+                .map(|(adapter, scale)| MeasuredAdapter {
                     name: adapter.name().to_owned(),
                     sha256: adapter.sha256(),
+                    scale: as_written(scale),
+                    profile: adapter.profile(),
                 })
                 .collect(),
             suite_sha256: suite.sha256(),
             budget_sha256: budget.sha256(),
             max_scale: stack
                 .iter()
-                .map(|(_, scale)| as_written(scale.abs()))
+                .map(|(_, scale)| as_written(scale))
                 .fold(0.0, f64::max),
             tier: tier.to_string(),
             code_version: env!("CARGO_PKG_VERSION").to_owned(),

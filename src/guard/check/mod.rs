@@ -4,11 +4,12 @@
 //! looked at: once the verdict cannot change within its error, the rest is saved.
 
 mod body;
+mod floor;
 mod run;
 mod tier;
-mod tracks;
+pub(super) mod tracks;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -16,20 +17,19 @@ pub use body::overlap_with;
 pub use run::{Checked, check};
 pub use tier::{Sizes, Tier};
 
+use floor::Floor;
+
 use super::cache::BaseCache;
 use super::measure::{AnswerFormat, Run, Track};
 use super::measurement::{Measurements, NoiseFloor, Work};
+use super::null;
 use super::stats::sequential::{Look, Plan};
-use super::suite::Suite;
-use crate::engine::{
-    AdapterStack, CancelToken, Model, ScoreItem, ScorerOptions, Token, system_info,
-};
+use super::suite::{DOMAIN, Suite};
+use crate::engine::{AdapterStack, CancelToken, ContentHash, Model, ScorerOptions, system_info};
 use crate::{Error, Result};
 
 /// Changes when a probe measures differently: older records are then not used.
 const CACHE_VERSION: u32 = 1;
-/// Tokens of the run that the bare speed is taken from.
-const RAW_TOKENS: usize = 128;
 
 /// One half of every group's items, for picking on one and certifying on the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct MeasureOptions {
     pub screen: bool,
     /// Only one half of the items, in a sweep.
     pub half: Option<Half>,
+    /// Take the whole domain already at the first look: what was gained is then known wherever the check stops.
+    pub gain_first: bool,
     /// Where the base's records are kept; nowhere if none.
     pub cache: Option<PathBuf>,
     /// The format that the adapter was trained to answer in, where it is known from elsewhere than the suite's domain.
@@ -67,6 +69,7 @@ impl MeasureOptions {
             sizes: tier.sizes(),
             screen: tier == Tier::Smoke,
             half: None,
+            gain_first: false,
             cache: None,
             format: None,
             n_threads: None,
@@ -88,8 +91,17 @@ pub struct Progress<'a> {
     pub look: Look,
 }
 
+/// What to measure after a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: the verdict stands.
+    Stop,
+    /// All groups but these, whose part of the verdict stands.
+    Without(HashSet<String>),
+}
+
 /// Measures `stack` against the base in parts; `decide` looks at the figures after each part, knowing how many
-/// items each group has in all, and says whether to stop.
+/// items each group has in all, and says what to measure next.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] without an adapter that has an effect, [`Error::NonFinite`] for logits that are no numbers,
@@ -101,7 +113,7 @@ pub fn measure(
     plan: Plan,
     options: &MeasureOptions,
     mut progress: impl FnMut(Progress<'_>),
-    mut decide: impl FnMut(&Measurements, Look, &HashMap<String, usize>) -> Result<bool>,
+    mut decide: impl FnMut(&Measurements, Look, &HashMap<String, usize>) -> Result<Next>,
 ) -> Result<Measurements> {
     let started = Instant::now();
     if stack.iter().all(|(_, scale)| scale == 0.0) {
@@ -109,6 +121,13 @@ pub fn measure(
             what: "adapters",
             value: "none at a scale above 0".to_owned(),
             expected: "at least one to measure".to_owned(),
+        });
+    }
+    if let Some((adapter, scale)) = stack.iter().find(|(_, scale)| *scale < 0.0) {
+        return Err(Error::InvalidArgument {
+            what: "scale",
+            value: format!("{}={scale}", adapter.name()),
+            expected: "a scale above 0, since a certificate holds from 0 up to it".to_owned(),
         });
     }
     let halved;
@@ -142,35 +161,52 @@ pub fn measure(
         .iter()
         .map(|track| (track.group().to_owned(), track.n_items()))
         .collect();
-    let raw = raw_speed(&mut run)?;
-    let noise = noise_floor(&mut tracks, options.sizes.noise, &mut run)?;
+    let noise = noise_floor(&mut tracks, &options.sizes, &mut run, cache.as_ref())?;
 
-    let mut measured = None;
+    let (mut measured, mut floor) = (None, None);
+    let mut settled = HashSet::new();
     for look in plan.looks() {
-        let done = take_part(&mut tracks, look, &mut run, total, &mut progress);
+        let done = take_part(
+            &mut tracks,
+            look,
+            Skip {
+                gain_first: options.gain_first,
+                settled: &settled,
+            },
+            &mut run,
+            total,
+            &mut progress,
+        );
         if let Some(cache) = &cache {
             // Also what was measured before an error: it is right.
             tracks.iter().for_each(|track| track.store(cache));
         }
         done?;
         let n_items: usize = tracks.iter().map(|track| track.done()).sum();
-        let (base, adapted) = run.n_tokens();
-        let seconds = started.elapsed().as_secs_f64();
-        let n_tokens = base + adapted;
+        let n_tokens = run.n_tokens();
+        let mut seconds = started.elapsed().as_secs_f64();
+        // Taken once, when everything is warm, and not counted.
+        let floor = match &mut floor {
+            Some(floor) => floor,
+            slot => slot.insert(Floor::measure(&mut run)?),
+        };
+        seconds -= floor.seconds;
         let work = Work {
-            n_tokens: n_tokens as u64,
+            n_tokens: (n_tokens.0 + n_tokens.1) as u64,
             n_items,
             items_saved: total - n_items,
             seconds,
-            tokens_per_s: n_tokens as f64 / seconds.max(1e-9),
-            raw_prefill_tokens_per_s: raw,
+            tokens_per_s: (n_tokens.0 + n_tokens.1) as f64 / seconds.max(1e-9),
+            raw_prefill_tokens_per_s: floor.adapted,
+            prefill_floor_seconds: floor.seconds_for(n_tokens),
             base_cached: n_cached >= n_items,
         };
         let figures = collect(&tracks, noise.clone(), work)?;
-        let stop = decide(&figures, look, &totals)? || look.is_last();
+        let next = decide(&figures, look, &totals)?;
         measured = Some(figures);
-        if stop {
-            break;
+        match next {
+            Next::Stop => break,
+            Next::Without(groups) => settled = groups,
         }
     }
     measured.ok_or_else(|| Error::Measurement {
@@ -179,10 +215,18 @@ pub fn measure(
     })
 }
 
+/// What a look leaves out or takes at once.
+#[derive(Clone, Copy)]
+struct Skip<'a> {
+    gain_first: bool,
+    settled: &'a HashSet<String>,
+}
+
 /// Brings every group to where the look wants it.
 fn take_part(
     tracks: &mut [Box<dyn Track>],
     look: Look,
+    skip: Skip<'_>,
     run: &mut Run<'_>,
     total: usize,
     progress: &mut impl FnMut(Progress<'_>),
@@ -199,6 +243,8 @@ fn take_part(
         });
         // The first of several looks is at the telling groups alone: a clear fail need not wait for the others.
         let wanted = match (track.first_look(), look.number()) {
+            _ if skip.settled.contains(track.group()) => track.done(),
+            _ if skip.gain_first && track.group() == DOMAIN => track.n_items(),
             (0, 1) if some_tell && !look.is_last() => 0,
             (first, _) => look.items(track.n_items()).max(first),
         };
@@ -219,20 +265,49 @@ fn collect(tracks: &[Box<dyn Track>], noise: Vec<NoiseFloor>, work: Work) -> Res
     Measurements::new(series, text, noise, work)
 }
 
-/// The base against its own records, through the same machinery: harm where there is none.
+/// Harm where there is none: the base against its own records, through the same machinery, and against other nulls.
+/// These depend on the base and the items alone, so they are kept.
 fn noise_floor(
     tracks: &mut [Box<dyn Track>],
-    n: usize,
+    sizes: &Sizes,
     run: &mut Run<'_>,
+    cache: Option<&BaseCache>,
 ) -> Result<Vec<NoiseFloor>> {
+    let cancel = run.cancel();
+    for track in tracks.iter_mut() {
+        track.prepare_noise_floor(sizes.noise.max(sizes.nulls), run)?;
+    }
     let mut floors = Vec::new();
-    for track in tracks {
-        floors.extend(track.noise_floor(n, run)?);
+    for track in tracks.iter() {
+        floors.extend(track.noise_floor(sizes.noise, "base", run.base()?, cancel)?);
+    }
+    if sizes.nulls > 0 {
+        floors.extend(kept_nulls(tracks, sizes.nulls, run, cache)?);
     }
     Ok(floors)
 }
 
-fn cache(model: &Model, options: &MeasureOptions) -> Result<Option<BaseCache>> {
+fn kept_nulls(
+    tracks: &[Box<dyn Track>],
+    n: usize,
+    run: &Run<'_>,
+    cache: Option<&BaseCache>,
+) -> Result<Vec<NoiseFloor>> {
+    let parts = tracks.iter().map(|track| track.content().to_string());
+    let key = format!("nulls 1 {n} {}", parts.collect::<Vec<_>>().join(" "));
+    let key = ContentHash::of(key.as_bytes());
+    let kept = cache.and_then(|cache| serde_json::from_slice(&cache.load(key)?).ok());
+    if let Some(floors) = kept {
+        return Ok(floors);
+    }
+    let floors = null::noise_floor(run.model(), tracks, n, run.options(), run.cancel())?;
+    if let (Some(cache), Ok(bytes)) = (cache, serde_json::to_vec(&floors)) {
+        cache.store(key, &bytes);
+    }
+    Ok(floors)
+}
+
+pub(super) fn cache(model: &Model, options: &MeasureOptions) -> Result<Option<BaseCache>> {
     let Some(folder) = &options.cache else {
         return Ok(None);
     };
@@ -242,21 +317,4 @@ fn cache(model: &Model, options: &MeasureOptions) -> Result<Option<BaseCache>> {
         model.sha256()?,
         &engine,
     )))
-}
-
-/// Tokens a second of a bare prefill: what the machine gives, to compare the check's speed with.
-fn raw_speed(run: &mut Run<'_>) -> Result<f64> {
-    let cancel = run.cancel();
-    let scorer = run.adapted()?;
-    let n_vocab = scorer.model().n_vocab();
-    let tokens = (0..RAW_TOKENS)
-        .map(|i| Token(i32::try_from((i * 7919) % n_vocab.max(1)).unwrap_or(0)))
-        .collect();
-    let start = Instant::now();
-    scorer.score(
-        &[ScoreItem::text(tokens, RAW_TOKENS)],
-        cancel,
-        |_, _| Ok(()),
-    )?;
-    Ok(RAW_TOKENS as f64 / start.elapsed().as_secs_f64().max(1e-9))
 }

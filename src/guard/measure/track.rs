@@ -2,7 +2,7 @@
 
 use super::{Probe, Reader, Record};
 use crate::Result;
-use crate::engine::{AdapterStack, CancelToken, Model, Scorer, ScorerOptions};
+use crate::engine::{AdapterStack, CancelToken, ContentHash, Model, Scorer, ScorerOptions};
 use crate::guard::cache::BaseCache;
 use crate::guard::measurement::{NoiseFloor, Series, TextDivergence};
 
@@ -55,6 +55,18 @@ impl<'a> Run<'a> {
     /// The engine's, if it cannot be made.
     pub fn adapted(&mut self) -> Result<&mut Scorer> {
         scorer(&mut self.adapted, self.model, self.stack, &self.options)
+    }
+
+    /// The model that both stacks are on.
+    #[must_use]
+    pub const fn model(&self) -> &Model {
+        self.model
+    }
+
+    /// Sizes of the scorers.
+    #[must_use]
+    pub const fn options(&self) -> &ScorerOptions {
+        &self.options
     }
 
     /// Stops the work.
@@ -113,12 +125,27 @@ pub trait Track {
     /// Divergence over what is done.
     fn divergence(&self) -> Option<TextDivergence>;
 
-    /// What the base's own score differs from its records by, on the first `n` items: the harm that is measured where there
-    /// is none. Only where the probe compares token by token.
+    /// Measures the base until its first `n` items are done, where the probe compares token by token.
     ///
     /// # Errors
     /// The probe's.
-    fn noise_floor(&mut self, n: usize, run: &mut Run<'_>) -> Result<Vec<NoiseFloor>>;
+    fn prepare_noise_floor(&mut self, n: usize, run: &mut Run<'_>) -> Result<()>;
+
+    /// What a null scores worse than the base's records, on as many of the first `n` items as are done: the harm that is
+    /// measured where there is none. Only where the probe compares token by token.
+    ///
+    /// # Errors
+    /// The probe's.
+    fn noise_floor(
+        &self,
+        n: usize,
+        name: &str,
+        null: &mut Scorer,
+        cancel: &CancelToken,
+    ) -> Result<Vec<NoiseFloor>>;
+
+    /// What is measured and how: see [`Probe::content`].
+    fn content(&self) -> ContentHash;
 
     /// Takes the base's records from the cache; says how many there are.
     fn load(&mut self, cache: &BaseCache) -> usize;
@@ -197,23 +224,33 @@ impl<P: Probe> Track for Tracked<P> {
             .divergence(&self.base[..self.adapted.len()], &self.adapted)
     }
 
-    fn noise_floor(&mut self, n: usize, run: &mut Run<'_>) -> Result<Vec<NoiseFloor>> {
-        if !P::BY_TOKEN {
-            return Ok(Vec::new());
-        }
+    fn prepare_noise_floor(&mut self, n: usize, run: &mut Run<'_>) -> Result<()> {
         let n = n.min(self.probe.n_items());
-        let cancel = run.cancel();
-        if self.base.len() < n {
+        if P::BY_TOKEN && self.base.len() < n {
             let missing = self.base.len()..n;
+            let cancel = run.cancel();
             let more = self.probe.measure_base(run.base()?, missing, cancel)?;
             self.base.extend(more);
         }
-        let base = &self.base[..n];
+        Ok(())
+    }
+
+    fn noise_floor(
+        &self,
+        n: usize,
+        name: &str,
+        null: &mut Scorer,
+        cancel: &CancelToken,
+    ) -> Result<Vec<NoiseFloor>> {
+        let base = &self.base[..n.min(self.base.len())];
+        if !P::BY_TOKEN || base.is_empty() {
+            return Ok(Vec::new());
+        }
         let again = self
             .probe
-            .measure_adapted(run.base()?, 0..n, base, cancel)?;
+            .measure_adapted(null, 0..base.len(), base, cancel)?;
         let floor = |series: Series| NoiseFloor {
-            null: "base".to_owned(),
+            null: name.to_owned(),
             group: series.group().to_owned(),
             metric: series.metric(),
             harm: series
@@ -222,6 +259,10 @@ impl<P: Probe> Track for Tracked<P> {
         };
         let series = self.probe.series(base, &again)?;
         Ok(series.into_iter().map(floor).collect())
+    }
+
+    fn content(&self) -> ContentHash {
+        self.probe.content()
     }
 
     fn load(&mut self, cache: &BaseCache) -> usize {

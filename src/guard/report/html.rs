@@ -1,10 +1,12 @@
 //! One page with plots that needs nothing else: no network, no scripts.
 
-use super::super::certificate::{Body, Certificate, Identity};
+use super::super::certificate::{Body, Certificate};
 use super::super::flips::Flips;
 use super::super::verdict::{GroupResult, Verdict};
 use super::escape::xml;
 use super::style::STYLE;
+use crate::engine::ContentHash;
+
 use super::{number, plots, ruled, seal, signed, subject, work};
 
 /// The page forbids itself everything but its own style: what an id says can never run or load anything.
@@ -188,18 +190,14 @@ fn text(page: &mut String, body: &Body) {
 
 fn provenance(page: &mut String, certificate: &Certificate) {
     let body = certificate.body();
-    let file = |what: &str, identity: &Identity| {
-        format!(
-            "<li>{what} {}: {}</li>",
-            xml(&identity.name),
-            identity.sha256
-        )
+    let file = |what: &str, name: &str, sha256: ContentHash| {
+        format!("<li>{what} {}: {sha256}</li>", xml(name))
     };
     page.push_str("<section><h2>Made from</h2>\n<ul class=\"dim\">");
-    page.push_str(&file("base", &body.base));
+    page.push_str(&file("base", &body.base.name, body.base.sha256));
     body.adapters
         .iter()
-        .for_each(|adapter| page.push_str(&file("adapter", adapter)));
+        .for_each(|adapter| page.push_str(&file("adapter", &adapter.name, adapter.sha256)));
     page.push_str(&format!(
         "<li>suite: {}</li><li>budget: {}</li><li>unforget {}, {}</li><li>{}</li><li>{}</li></ul></section>\n",
         body.suite_sha256,

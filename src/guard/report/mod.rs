@@ -13,23 +13,30 @@ mod style;
 mod svg;
 pub mod text;
 
-use super::certificate::{Body, Certificate};
+use super::certificate::{Body, Certificate, MeasuredAdapter};
 use super::verdict::{GroupResult, Verdict};
 
-/// What a report is about, in words: `triage on smollm2, scales 0 to 1, tier gate`.
+/// What a report is about, in words: `triage at scales 0 to 1 on smollm2, tier gate`.
 fn subject(body: &Body) -> String {
-    let names: Vec<&str> = body
-        .adapters
-        .iter()
-        .map(|adapter| adapter.name.as_str())
-        .collect();
-    let adapters = if names.is_empty() {
-        "no adapter".to_owned()
-    } else {
-        names.join(" + ")
+    let name = |adapter: &MeasuredAdapter| {
+        let MeasuredAdapter {
+            name,
+            scale,
+            profile,
+            ..
+        } = adapter;
+        let profile = match profile.is_flat() {
+            true => String::new(),
+            false => format!(" ({profile})"),
+        };
+        format!("{name} at scales 0 to {scale}{profile}")
     };
-    let (base, scale, tier) = (&body.base.name, body.max_scale, &body.tier);
-    format!("{adapters} on {base}, scales 0 to {scale}, tier {tier}")
+    let adapters = match body.adapters.as_slice() {
+        [] => "no adapter".to_owned(),
+        all => all.iter().map(name).collect::<Vec<_>>().join(" + "),
+    };
+    let (base, tier) = (&body.base.name, &body.tier);
+    format!("{adapters} on {base}, tier {tier}")
 }
 
 /// How to tell whether this certificate is meant: its id and who signed it.
@@ -88,8 +95,13 @@ fn signed(value: f64) -> String {
 fn work(body: &Body) -> String {
     let work = &body.outcome.work;
     let mut text = format!(
-        "{} items and {} tokens in {:.1} s ({:.0} tokens/s; bare prefill {:.0})",
-        work.n_items, work.n_tokens, work.seconds, work.tokens_per_s, work.raw_prefill_tokens_per_s
+        "{} items and {} tokens in {:.1} s ({:.0} tokens/s; bare prefill {:.0}, of which this is {:.2})",
+        work.n_items,
+        work.n_tokens,
+        work.seconds,
+        work.tokens_per_s,
+        work.raw_prefill_tokens_per_s,
+        work.share_of_floor()
     );
     if work.base_cached {
         text.push_str("; base from the cache");

@@ -166,7 +166,7 @@ pub fn sweep(body: &Body) -> Option<String> {
         let at = (x.at(point.harm), y.at(point.gain));
         let title = format!(
             "{} scale {}: gain {}, harm {} budgets ({})",
-            point.shape.as_str(),
+            point.profile,
             number(point.scale),
             number(point.gain),
             number(point.harm),
@@ -179,7 +179,7 @@ pub fn sweep(body: &Body) -> Option<String> {
             &format!("{}", point.scale),
         );
     }
-    if let Some(best) = best(points) {
+    if let Some(best) = best(points).and_then(|at| points.get(at)) {
         svg.circle("ring", (x.at(best.harm), y.at(best.gain)), 9.0, "picked");
     }
     Some(svg.finish("gain against worst harm at each scale"))

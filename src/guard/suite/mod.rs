@@ -173,18 +173,19 @@ impl Suite {
         Ok(())
     }
 
+    /// Names of all groups and texts.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let texts = self.texts.iter().map(|text| text.name.as_str());
+        self.groups.iter().map(Group::name).chain(texts)
+    }
+
     /// Keeps only the groups and texts that `keep` wants, for tests and quick looks; the hash tells the difference.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         self.groups.retain(|group| keep(group.name()));
         self.texts.retain(|text| keep(&text.name));
-        let kept: Vec<&str> = self
-            .groups
-            .iter()
-            .map(Group::name)
-            .chain(self.texts.iter().map(|text| text.name.as_str()))
-            .collect();
-        self.hasher
-            .push(ContentHash::of(kept.join("\n").as_bytes()));
+        let kept: Vec<&str> = self.names().collect();
+        let hash = ContentHash::of(kept.join("\n").as_bytes());
+        self.hasher.push(hash);
     }
 
     /// Every second item of each group and every second paragraph of each text, from the first or from the second on, chosen

@@ -6,13 +6,12 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use serde::Serialize;
 
 use super::{Registry, now, path_text};
-use crate::engine::ContentHash;
+use crate::engine::{ContentHash, LayerProfile, Strength};
 use crate::registry::adapter_state::AdapterState;
 use crate::registry::name::{check_name, nearest};
 use crate::{Error, Result};
 
-const COLUMNS: &str =
-    "name, sha256, base_sha256, path, state, scale, provenance, added_at, state_changed_at";
+const COLUMNS: &str = "name, sha256, base_sha256, path, state, scale, provenance, added_at, state_changed_at, profile";
 
 /// Key of the provenance under which reasons for suspicion stand.
 const QUARANTINE: &str = "quarantine";
@@ -32,6 +31,8 @@ pub struct AdapterRecord {
     pub state: AdapterState,
     /// The scale it is used at where none is given; of a certified one the largest that the guard passed.
     pub scale: f32,
+    /// How that scale is spread over the layers.
+    pub profile: LayerProfile,
     /// Where it came from and how it was made, as its importer wrote it down.
     pub provenance: serde_json::Value,
     /// When it was added, in seconds since 1970. The registry sets it.
@@ -58,9 +59,19 @@ impl AdapterRecord {
             path,
             state: AdapterState::Quarantined,
             scale: 1.0,
+            profile: LayerProfile::FLAT,
             provenance,
             added_at: now,
             state_changed_at: now,
+        }
+    }
+
+    /// Scale and profile.
+    #[must_use]
+    pub const fn strength(&self) -> Strength {
+        Strength {
+            scale: self.scale,
+            profile: self.profile,
         }
     }
 
@@ -127,23 +138,29 @@ impl Registry {
                 (old.sha256, old.base_sha256) == (adapter.sha256, adapter.base_sha256)
             });
             let now = now();
-            let (state, scale, added_at, changed_at) = match same {
-                Some(old) => (old.state, old.scale, old.added_at, old.state_changed_at),
-                None => (AdapterState::Quarantined, adapter.scale, now, now),
+            let kept = match same {
+                Some(old) => old,
+                None => AdapterRecord {
+                    state: AdapterState::Quarantined,
+                    added_at: now,
+                    state_changed_at: now,
+                    ..adapter.clone()
+                },
             };
             self.run(|connection| {
                 connection.execute(
-                    &format!("INSERT OR REPLACE INTO adapters ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
+                    &format!("INSERT OR REPLACE INTO adapters ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
                     params![
                         adapter.name,
                         adapter.sha256,
                         adapter.base_sha256,
                         path,
-                        state,
-                        scale,
+                        kept.state,
+                        kept.scale,
                         adapter.provenance.to_string(),
-                        added_at,
-                        changed_at,
+                        kept.added_at,
+                        kept.state_changed_at,
+                        kept.profile,
                     ],
                 )
             })?;
@@ -197,30 +214,35 @@ impl Registry {
         Ok(())
     }
 
-    /// Records that the guard passed an adapter at scales up to `scale`.
+    /// Records that the guard passed an adapter at scales up to that of `strength`, with its profile.
     ///
     /// # Errors
     /// As for [`Registry::set_state`], and [`Error::InvalidArgument`] for a scale that is not a positive number.
-    pub fn certify(&self, name: &str, scale: f32) -> Result<()> {
-        check_scale(scale)?;
-        self.change_state(name, AdapterState::Certified, Some(scale))
+    pub fn certify(&self, name: &str, strength: Strength) -> Result<()> {
+        check_scale(strength.scale)?;
+        self.change_state(name, AdapterState::Certified, Some(strength))
     }
 
-    /// Records that the guard failed an adapter at `scale`. One that is certified up to a smaller scale keeps that: it was
-    /// measured too.
+    /// Records that the guard failed an adapter at `strength`. One that is certified up to a smaller scale, or with another
+    /// profile, keeps that: it was measured too.
     ///
     /// # Errors
     /// As for [`Registry::set_state`].
-    pub fn fail(&self, name: &str, scale: f32) -> Result<AdapterState> {
+    pub fn fail(&self, name: &str, strength: Strength) -> Result<AdapterState> {
         let adapter = self.adapter(name)?;
-        if adapter.state == AdapterState::Certified && adapter.scale.abs() < scale.abs() {
+        if adapter.state == AdapterState::Certified && !adapter.strength().covers(strength) {
             return Ok(AdapterState::Certified);
         }
         self.change_state(name, AdapterState::Failed, None)?;
         Ok(AdapterState::Failed)
     }
 
-    fn change_state(&self, name: &str, next: AdapterState, scale: Option<f32>) -> Result<()> {
+    fn change_state(
+        &self,
+        name: &str,
+        next: AdapterState,
+        strength: Option<Strength>,
+    ) -> Result<()> {
         self.change(|| {
             let adapter = self.adapter(name)?;
             if !adapter.state.may_become(next) {
@@ -233,11 +255,12 @@ impl Registry {
                     ),
                 });
             }
+            let strength = strength.unwrap_or(adapter.strength());
             let changed_at = if adapter.state == next { adapter.state_changed_at } else { now() };
             self.run(|connection| {
                 connection.execute(
-                    "UPDATE adapters SET state = ?2, scale = ?3, state_changed_at = ?4 WHERE name = ?1",
-                    params![name, next, scale.unwrap_or(adapter.scale), changed_at],
+                    "UPDATE adapters SET state = ?2, scale = ?3, state_changed_at = ?4, profile = ?5 WHERE name = ?1",
+                    params![name, next, strength.scale, changed_at, strength.profile],
                 )
             })?;
             Ok(())
@@ -278,5 +301,6 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<AdapterRecord> {
         })?,
         added_at: row.get(7)?,
         state_changed_at: row.get(8)?,
+        profile: row.get(9)?,
     })
 }

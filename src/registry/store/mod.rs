@@ -8,6 +8,8 @@ mod file_hashes;
 mod models;
 mod reports;
 mod sql_types;
+mod stack_costs;
+mod tuned;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,12 +19,13 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 pub use adapters::AdapterRecord;
 pub use models::ModelRecord;
 pub use reports::{ForcedUse, ReportRecord};
+pub use tuned::TunedRecord;
 
 use super::home::Home;
 use crate::{Error, Result};
 
 /// Version of the tables, in SQLite's `user_version`. A file with a higher one was written by a newer program.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 4;
 
 /// How long a statement waits for another writer. Writes are single rows: whoever takes longer hangs.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,6 +53,18 @@ CREATE TABLE reports (
 CREATE TABLE forced_uses (
     adapter TEXT NOT NULL, sha256 TEXT NOT NULL, state TEXT NOT NULL, scale REAL NOT NULL, used_at INTEGER NOT NULL
 ) STRICT;
+";
+
+/// What version 3 added: an adapter is certified for one spread of its scale over the layers.
+const SCHEMA_3: &str = "ALTER TABLE adapters ADD COLUMN profile TEXT NOT NULL DEFAULT 'flat'";
+
+/// What version 4 added: copies of models in layouts that are fast on one machine, and what stacks of adapters cost there.
+const SCHEMA_4: &str = "
+CREATE TABLE tuned (
+    base_sha256 TEXT NOT NULL, machine TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL, layout TEXT NOT NULL,
+    settings TEXT NOT NULL, report TEXT NOT NULL, created_at INTEGER NOT NULL, PRIMARY KEY (base_sha256, machine)
+) STRICT;
+CREATE TABLE stack_costs (key TEXT PRIMARY KEY, speed_ratio REAL NOT NULL) STRICT;
 ";
 
 /// The database of installed models, adapters and file hashes.
@@ -82,7 +97,7 @@ impl Registry {
     fn migrate(&self) -> Result<()> {
         match self.run(schema_version)? {
             SCHEMA_VERSION => return Ok(()),
-            0 | 1 => {}
+            0..SCHEMA_VERSION => {}
             newer => {
                 return Err(Error::Damaged {
                     path: self.path.clone(),
@@ -102,13 +117,12 @@ impl Registry {
             let transaction =
                 Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
             let found = schema_version(&transaction)?;
-            if found == 0 {
-                transaction.execute_batch(SCHEMA)?;
+            for (version, tables) in (1..).zip([SCHEMA, SCHEMA_2, SCHEMA_3, SCHEMA_4]) {
+                if found < version {
+                    transaction.execute_batch(tables)?;
+                }
             }
-            if found < SCHEMA_VERSION {
-                transaction.execute_batch(SCHEMA_2)?;
-                transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            }
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             transaction.commit()
         })
     }

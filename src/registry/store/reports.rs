@@ -54,6 +54,14 @@ pub struct ForcedUse {
     pub used_at: i64,
 }
 
+impl ReportRecord {
+    /// Whether the guard failed what it is about.
+    #[must_use]
+    pub fn is_fail(&self) -> bool {
+        self.verdict == "fail"
+    }
+}
+
 impl Registry {
     /// Adds a report, or replaces the same one.
     ///
@@ -95,6 +103,23 @@ impl Registry {
                 .query_map([], from_row)?
                 .collect()
         })
+    }
+
+    /// The newest report about this content alone on this base, whatever name it had.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Damaged`].
+    pub fn last_report(
+        &self,
+        adapter: ContentHash,
+        base: ContentHash,
+    ) -> Result<Option<ReportRecord>> {
+        let about = |report: &ReportRecord| {
+            // Several measured together are joined by a sign that no name has.
+            (report.adapter_sha256, report.base_sha256) == (adapter, base)
+                && !report.adapter.contains('+')
+        };
+        Ok(self.reports()?.into_iter().find(about))
     }
 
     /// The report with this id, or the beginning of it (at least 4 digits), or else the newest of the adapter of that name.

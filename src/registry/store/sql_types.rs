@@ -2,7 +2,7 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use crate::engine::ContentHash;
+use crate::engine::{ContentHash, LayerProfile};
 use crate::registry::{AdapterState, ModelKind};
 
 macro_rules! as_text {
@@ -21,4 +21,4 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(ContentHash, AdapterState, ModelKind);
+as_text!(ContentHash, AdapterState, LayerProfile, ModelKind);

@@ -1,0 +1,120 @@
+"""The guard against lm-eval's `hf` model and llama-perplexity, in one run; prints Markdown.
+
+Multiple choice: lm-eval scores the base on the items of a group; unforget scores them under the base and under base and
+adapter, so its time is halved. Both times are of scoring alone, without loading. lm-eval computes with the weights as
+floats, so its accuracy is an independent check of ours.
+
+KL: llama-perplexity writes the base's logits of a text to a file and compares the adapted model's with them in a second
+run; unforget does both in memory. It is told to look at whole windows of as many tokens.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+UNFORGET = ROOT / "target/release/unforget"
+ADAPTER = ROOT / "models/adapters/triage-gentle"
+WINDOW = 128
+
+
+def unforget(home, *command):
+    out = subprocess.run(
+        [UNFORGET, *map(str, command), "--json"], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "UNFORGET_HOME": str(home)},
+    )
+    if out.returncode not in (0, 3, 4):
+        sys.exit(f"unforget {command[0]} ended with {out.returncode}")
+    return json.loads(out.stdout)
+
+
+def check(home, group, threads):
+    return unforget(home, "check", "peer", "--tier", "certify", "--all", "--no-cache", "--groups", group, "-t", threads)
+
+
+def lm_eval_group(model, group, threads):
+    """Accuracy of the base and the seconds that scoring took."""
+    import torch
+    from lm_eval import evaluator
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    torch.set_num_threads(threads)
+    folder = tempfile.mkdtemp()
+    items = [json.loads(line) for line in (ROOT / f"models/suites/{group}.jsonl").read_text().splitlines()]
+    # As the guard: white space at a prompt's end belongs to the choice, and one space stands where there is none.
+    for item in items:
+        bare = item["prompt"].rstrip()
+        item["gap"] = item["prompt"][len(bare):] or " "
+        item["prompt"] = bare
+    data = pathlib.Path(folder) / "items.jsonl"
+    data.write_text("\n".join(map(json.dumps, items)))
+    gaps = {item["gap"] for item in items}
+    if len(gaps) > 1:
+        sys.exit(f"{group} has prompts that end differently, which one lm-eval task cannot say")
+    task = {
+        "task": "peer_group", "dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(data)}},
+        "test_split": "test", "output_type": "multiple_choice", "doc_to_text": "{{prompt}}",
+        "doc_to_choice": "{{choices}}", "doc_to_target": "{{gold}}", "target_delimiter": gaps.pop(),
+        "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}],
+    }
+    lm = HFLM(pretrained=str(model.parent), gguf_file=model.name, device="cpu", dtype="float32", batch_size=8)
+    start = time.perf_counter()
+    results = evaluator.simple_evaluate(
+        model=lm, tasks=[task], task_manager=TaskManager(), bootstrap_iters=0, log_samples=False)
+    seconds = time.perf_counter() - start
+    found = results["results"]["peer_group"]
+    return len(items), found["acc,none"], found["acc_norm,none"], seconds
+
+
+def perplexity_passes(model, adapter, threads):
+    tool = os.environ["PERPLEXITY"]
+    with tempfile.TemporaryDirectory() as folder:
+        logits = pathlib.Path(folder) / "logits"
+        common = [tool, "-m", model, "-f", ROOT / "models/suites/prose.txt", "-c", str(WINDOW), "-b", "512", "-t",
+                  str(threads), "--kl-divergence-base", logits]
+        start = time.perf_counter()
+        subprocess.run(common, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        out = subprocess.run([*common, "--kl-divergence", "--lora", adapter], check=True, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+        seconds = time.perf_counter() - start
+        mean = next(line.split(":")[1].split()[0] for line in out.splitlines() if line.startswith("Mean    KLD"))
+        return float(mean), seconds, logits.stat().st_size
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--group", default="world_knowledge")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--skip", choices=["lm-eval", "perplexity"], action="append", default=[])
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        home = pathlib.Path(folder)
+        model = next((ROOT / "target/test-home/models/smollm2").glob("*.gguf"))
+        unforget(home, "pull", model, "--name", "base")
+        record = unforget(home, "adapter", "import", ADAPTER, "--base", "base", "--name", "peer")
+        if "lm-eval" not in args.skip:
+            ours = check(home, args.group, args.threads)
+            group = {g["metric"]: g for g in ours["groups"] if g["name"] == args.group}
+            n, acc, acc_norm, seconds = lm_eval_group(model, args.group, args.threads)
+            half = ours["seconds"] / 2
+            print(f"| {args.group}, {n} items | unforget | lm-eval hf |\n|---|--:|--:|")
+            print(f"| right (acc) | {group['acc']['base'] * n:.0f} | {acc * n:.0f} |")
+            print(f"| right (acc_norm) | {group['acc_norm']['base'] * n:.0f} | {acc_norm * n:.0f} |")
+            print(f"| seconds for one model | {half:.1f} | {seconds:.1f} ({seconds / half:.1f} times) |\n", flush=True)
+        if "perplexity" not in args.skip:
+            ours = check(home, "prose", args.threads)
+            kl, seconds, size = perplexity_passes(model, record["path"], args.threads)
+            print("| KL on prose | unforget | llama-perplexity, two passes |\n|---|--:|--:|")
+            print(f"| tokens compared | {ours['kl']['n_tokens']} | half of as many |")
+            print(f"| mean KL | {ours['kl']['mean']:.4f} | {kl:.4f} |")
+            print(f"| file of logits | none | {size / 1e6:.0f} MB |")
+            print(f"| seconds | {ours['seconds']:.1f} | {seconds:.1f} |", flush=True)
+
+
+main()

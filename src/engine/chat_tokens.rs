@@ -1,0 +1,83 @@
+//! A chat as tokens in which nobody but the template speaks in control tokens.
+//!
+//! A template writes control tokens as text, so the rendered prompt has to be read with them recognised; and then a
+//! document that contains `<|im_end|>` could end the user's message. So a message that would be read differently with
+//! control tokens recognised is kept out of the rendering: a placeholder stands for it, and its own text is split into
+//! tokens as plain text, in which no control token is ever recognised, whatever the vocabulary.
+
+use super::model::Model;
+use super::template::ChatMessage;
+use crate::error::{Error, Result};
+use crate::llama::Token;
+
+/// Encloses the number of a message in its placeholder; a private-use character, which no template writes.
+const FENCE: char = '\u{F8F2}';
+
+impl Model {
+    /// Renders `messages` by the model's own template and splits them into tokens, up to where the assistant speaks
+    /// next. Control tokens come from the template alone.
+    ///
+    /// # Errors
+    /// As [`Model::chat_template`] and [`Model::tokenize`]; [`Error::Template`] if a message spells a control token and
+    /// the template does not repeat messages as they are.
+    pub fn tokenize_chat(&self, messages: &[ChatMessage]) -> Result<Vec<Token>> {
+        let template = self.chat_template()?;
+        if !self.any_spells_control(messages)? {
+            return self.tokenize_prompt(&template.render(messages)?);
+        }
+        let placeholders: Vec<ChatMessage> = (0..messages.len())
+            .zip(messages)
+            .map(|(nth, message)| ChatMessage {
+                role: message.role,
+                content: placeholder(nth),
+            })
+            .collect();
+        let rendered = template.render(&placeholders)?;
+        let mut tokens = Vec::new();
+        let mut rest = rendered.as_str();
+        for (nth, message) in messages.iter().enumerate() {
+            let Some((before, after)) = rest.split_once(&placeholder(nth)) else {
+                return Err(altered());
+            };
+            self.append_template(before, &mut tokens)?;
+            tokens.extend(self.tokenize_text(&message.content)?);
+            rest = after;
+        }
+        if rest.contains(FENCE) {
+            return Err(altered());
+        }
+        self.append_template(rest, &mut tokens)?;
+        Ok(tokens)
+    }
+
+    /// Appends text of the template; only the first piece gets what the model wants at the beginning of a text.
+    fn append_template(&self, text: &str, tokens: &mut Vec<Token>) -> Result<()> {
+        if tokens.is_empty() {
+            tokens.extend(self.tokenize_prompt(text)?);
+        } else {
+            tokens.extend(self.tokenize_markup(text)?);
+        }
+        Ok(())
+    }
+
+    /// Whether a message holds text that would become a control token.
+    fn any_spells_control(&self, messages: &[ChatMessage]) -> Result<bool> {
+        for message in messages {
+            if self.tokenize_markup(&message.content)? != self.tokenize_text(&message.content)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn placeholder(nth: usize) -> String {
+    format!("{FENCE}{nth}{FENCE}")
+}
+
+fn altered() -> Error {
+    Error::Template(
+        "a message contains control tokens, and this template does not repeat messages as they are; take them out"
+            .to_owned(),
+    )
+}

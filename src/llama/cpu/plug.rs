@@ -1,0 +1,344 @@
+//! Adding what is computed here to llama.cpp's CPU backend.
+//!
+//! The backend keeps a list of *extra buffer types* (`ggml-cpu/traits.h`): when a model is loaded each is asked whether it
+//! wants a weight, and when a graph is computed each is asked whether it computes a node. The list is a C++ vector of
+//! pointers behind a function with external linkage, and its entries point at an object with virtual functions. Both have a
+//! fixed layout by the Itanium C++ ABI, which every compiler for Linux and macOS follows; what is mirrored here is that
+//! of the pinned version of llama.cpp.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use llama_cpp_sys_2 as sys;
+
+use super::delta::{self, Step};
+use super::kernel;
+use super::node::{Share, count};
+use super::pack::{self, Group};
+use super::product;
+
+/// `std::vector<ggml_backend_buffer_type_t>`: begin, end, end of the memory.
+#[repr(C)]
+struct Vector {
+    begin: *mut *mut BufferType,
+    end: *mut *mut BufferType,
+    memory_end: *mut *mut BufferType,
+}
+
+/// `ggml_backend_buffer_type` (`ggml-backend-impl.h`).
+#[repr(C)]
+struct BufferType {
+    get_name: unsafe extern "C" fn(*mut BufferType) -> *const c_char,
+    alloc_buffer: unsafe extern "C" fn(*mut BufferType, usize) -> *mut Buffer,
+    alloc_buffer_n: *const c_void,
+    get_alignment: unsafe extern "C" fn(*mut BufferType) -> usize,
+    get_max_size: *const c_void,
+    get_alloc_size: *const c_void,
+    get_alloc_size_n: *const c_void,
+    is_host: *const c_void,
+    device: sys::ggml_backend_dev_t,
+    context: *const Object<ExtraFunctions>,
+}
+
+/// `ggml_backend_buffer`.
+#[repr(C)]
+struct Buffer {
+    free_buffer: *const c_void,
+    get_base: *const c_void,
+    init_tensor: *const c_void,
+    memset_tensor: *const c_void,
+    set_tensor: Option<
+        unsafe extern "C" fn(*mut Buffer, *mut sys::ggml_tensor, *const c_void, usize, usize),
+    >,
+    get_tensor: *const c_void,
+    set_tensor_2d: *const c_void,
+    get_tensor_2d: *const c_void,
+    cpy_tensor: *const c_void,
+    clear: *const c_void,
+    reset: *const c_void,
+    buft: *mut BufferType,
+}
+
+/// An object with virtual functions: the table comes first.
+#[repr(C)]
+struct Object<F: 'static> {
+    functions: &'static F,
+}
+
+/// `ggml::cpu::extra_buffer_type`: two destructors, then what it declares.
+#[repr(C)]
+struct ExtraFunctions {
+    destroy: unsafe extern "C" fn(*const c_void),
+    destroy_and_free: unsafe extern "C" fn(*const c_void),
+    supports_op: unsafe extern "C" fn(
+        *const c_void,
+        sys::ggml_backend_dev_t,
+        *const sys::ggml_tensor,
+    ) -> bool,
+    get_tensor_traits: unsafe extern "C" fn(
+        *const c_void,
+        *const sys::ggml_tensor,
+    ) -> *const Object<TraitsFunctions>,
+}
+
+/// `ggml::cpu::tensor_traits`.
+#[repr(C)]
+struct TraitsFunctions {
+    destroy: unsafe extern "C" fn(*const c_void),
+    destroy_and_free: unsafe extern "C" fn(*const c_void),
+    work_size:
+        unsafe extern "C" fn(*const c_void, i32, *const sys::ggml_tensor, *mut usize) -> bool,
+    compute_forward:
+        unsafe extern "C" fn(*const c_void, *const Share, *mut sys::ggml_tensor) -> bool,
+}
+
+unsafe extern "C" {
+    /// `std::vector<ggml_backend_buffer_type_t> & ggml_backend_cpu_get_extra_buffer_types()`.
+    #[link_name = "_Z39ggml_backend_cpu_get_extra_buffer_typesv"]
+    fn extra_buffer_types() -> *mut Vector;
+    fn malloc(size: usize) -> *mut c_void;
+}
+
+static EXTRA: Object<ExtraFunctions> = Object {
+    functions: &ExtraFunctions {
+        destroy: keep,
+        destroy_and_free: keep,
+        supports_op,
+        get_tensor_traits,
+    },
+};
+
+static PRODUCT: Object<TraitsFunctions> = Object {
+    functions: &TraitsFunctions {
+        destroy: keep,
+        destroy_and_free: keep,
+        work_size: product_work,
+        compute_forward: compute_product,
+    },
+};
+
+static ADAPTER: Object<TraitsFunctions> = Object {
+    functions: &TraitsFunctions {
+        destroy: keep,
+        destroy_and_free: keep,
+        work_size: adapter_work,
+        compute_forward: compute_adapter,
+    },
+};
+
+/// Whether adapters are computed here. Not beside a GPU: the nodes of an adapter could be shared out between both, and
+/// what is left out on one be missing on the other.
+static ADAPTERS: AtomicBool = AtomicBool::new(false);
+
+/// Adds the buffer type, once, where this processor can use it; says whether it is there. To be called when the backend is
+/// up and before a model is loaded: llama.cpp copies the list then.
+pub(in crate::llama) fn plug_in() -> bool {
+    static PLUGGED: Once = Once::new();
+    static IS_THERE: AtomicBool = AtomicBool::new(false);
+    PLUGGED.call_once(|| {
+        if kernel::is_supported() {
+            // SAFETY: called once, when the backend is up and nothing computes yet.
+            let is_there = unsafe { append(buffer_type()) };
+            IS_THERE.store(is_there, Ordering::Relaxed);
+            ADAPTERS.store(is_there && !has_gpu(), Ordering::Relaxed);
+        }
+    });
+    IS_THERE.load(Ordering::Relaxed)
+}
+
+fn has_gpu() -> bool {
+    use sys::{GGML_BACKEND_DEVICE_TYPE_GPU as GPU, GGML_BACKEND_DEVICE_TYPE_IGPU as INTEGRATED};
+    // SAFETY: plain lookups, once the backend is up.
+    [GPU, INTEGRATED]
+        .into_iter()
+        .any(|kind| !unsafe { sys::ggml_backend_dev_by_type(kind) }.is_null())
+}
+
+fn buffer_type() -> *mut BufferType {
+    // SAFETY: a plain lookup, once the backend is up.
+    let device = unsafe { sys::ggml_backend_dev_by_type(sys::GGML_BACKEND_DEVICE_TYPE_CPU) };
+    // Kept for as long as the process, as llama.cpp's own are.
+    Box::leak(Box::new(BufferType {
+        get_name,
+        alloc_buffer,
+        alloc_buffer_n: std::ptr::null(),
+        get_alignment,
+        get_max_size: std::ptr::null(),
+        get_alloc_size: std::ptr::null(),
+        get_alloc_size_n: std::ptr::null(),
+        is_host: std::ptr::null(),
+        device,
+        context: &raw const EXTRA,
+    }))
+}
+
+/// `push_back`, which is a template and has no symbol to call.
+///
+/// # Safety
+///
+/// Nobody else uses the list at the time.
+unsafe fn append(entry: *mut BufferType) -> bool {
+    // SAFETY: the vector is a static of the CPU backend. Its elements are plain pointers; the new memory comes from
+    // `malloc`, as `operator new` gets it, so that the vector can free it when the process ends. The old memory is left.
+    unsafe {
+        let vector = &mut *extra_buffer_types();
+        let n = usize::try_from(vector.end.offset_from(vector.begin)).unwrap_or(0);
+        let memory = malloc((n + 1) * size_of::<*mut BufferType>()).cast::<*mut BufferType>();
+        if memory.is_null() {
+            return false;
+        }
+        if n > 0 {
+            std::ptr::copy_nonoverlapping(vector.begin, memory, n);
+        }
+        memory.add(n).write(entry);
+        vector.begin = memory;
+        vector.end = memory.add(n + 1);
+        vector.memory_end = vector.end;
+    }
+    true
+}
+
+/// The objects are statics: destroying them does nothing.
+unsafe extern "C" fn keep(_: *const c_void) {}
+
+unsafe extern "C" fn get_name(_: *mut BufferType) -> *const c_char {
+    c"CPU_Q4_1".as_ptr()
+}
+
+unsafe extern "C" fn get_alignment(_: *mut BufferType) -> usize {
+    // A cache line, and a vector.
+    64
+}
+
+/// Plain memory of the CPU backend, which stores weights in our order.
+unsafe extern "C" fn alloc_buffer(ours: *mut BufferType, size: usize) -> *mut Buffer {
+    // SAFETY: allocates as the CPU backend does; the result is null or a buffer of the mirrored layout, which nobody else
+    // knows yet.
+    unsafe {
+        let plain = sys::ggml_backend_cpu_buffer_type();
+        let buffer = sys::ggml_backend_buft_alloc_buffer(plain, size).cast::<Buffer>();
+        if let Some(buffer) = buffer.as_mut() {
+            buffer.buft = ours;
+            buffer.set_tensor = Some(set_tensor);
+            buffer.get_tensor = std::ptr::null();
+            buffer.cpy_tensor = std::ptr::null();
+        }
+        buffer
+    }
+}
+
+/// Packs a weight that llama.cpp has read.
+unsafe extern "C" fn set_tensor(
+    _: *mut Buffer,
+    tensor: *mut sys::ggml_tensor,
+    data: *const c_void,
+    offset: usize,
+    size: usize,
+) {
+    // SAFETY: llama.cpp hands over an allocated tensor of this buffer and `size` bytes of its data.
+    unsafe {
+        let tensor = &*tensor;
+        if offset != 0 || size != sys::ggml_nbytes(tensor) {
+            // A part of a weight cannot be packed; llama.cpp's own types assert the same.
+            std::process::abort();
+        }
+        let rows = std::slice::from_raw_parts(data.cast::<u8>(), size);
+        let groups =
+            std::slice::from_raw_parts_mut(tensor.data.cast::<Group>(), size / size_of::<Group>());
+        pack::pack(rows, count(tensor.ne[0]), groups);
+    }
+}
+
+/// Whether a weight may lie in a buffer of ours, asked with the node that will use it.
+unsafe extern "C" fn supports_op(
+    _: *const c_void,
+    _: sys::ggml_backend_dev_t,
+    op: *const sys::ggml_tensor,
+) -> bool {
+    // SAFETY: llama.cpp asks about a node with its sources.
+    unsafe {
+        let [weight, input, ..] = (*op).src;
+        !weight.is_null() && !input.is_null() && product::is_possible(&*op, &*weight, &*input)
+    }
+}
+
+/// Asked for every node of every graph: which of them are computed here, and how.
+unsafe extern "C" fn get_tensor_traits(
+    _: *const c_void,
+    op: *const sys::ggml_tensor,
+) -> *const Object<TraitsFunctions> {
+    // SAFETY: a node of a graph with its sources; a buffer has the mirrored layout.
+    unsafe {
+        let op = &*op;
+        if !matches!(
+            op.op,
+            sys::GGML_OP_MUL_MAT | sys::GGML_OP_SCALE | sys::GGML_OP_ADD
+        ) {
+            return std::ptr::null();
+        }
+        let buffer = (*op.src[0]).buffer.cast::<Buffer>();
+        if op.op == sys::GGML_OP_MUL_MAT
+            && !buffer.is_null()
+            && std::ptr::eq((*(*buffer).buft).context, &raw const EXTRA)
+        {
+            return &raw const PRODUCT;
+        }
+        match delta::step_of(op) {
+            Some(_) if ADAPTERS.load(Ordering::Relaxed) => &raw const ADAPTER,
+            _ => std::ptr::null(),
+        }
+    }
+}
+
+unsafe extern "C" fn product_work(
+    _: *const c_void,
+    _: i32,
+    op: *const sys::ggml_tensor,
+    size: *mut usize,
+) -> bool {
+    // SAFETY: a product of ours with its sources, and a place for the answer.
+    unsafe { *size = product::work_bytes(&*op) };
+    true
+}
+
+unsafe extern "C" fn compute_product(
+    _: *const c_void,
+    share: *const Share,
+    op: *mut sys::ggml_tensor,
+) -> bool {
+    // SAFETY: a product of ours, computed by every thread with the work memory that was asked for.
+    unsafe { product::compute(&*share, &*op) };
+    true
+}
+
+unsafe extern "C" fn adapter_work(
+    _: *const c_void,
+    _: i32,
+    op: *const sys::ggml_tensor,
+    size: *mut usize,
+) -> bool {
+    // SAFETY: a node of an adapter with its sources, and a place for the answer.
+    unsafe {
+        *size = match delta::step_of(&*op) {
+            Some(Step::Add) => delta::work_bytes(&*op),
+            _ => 0,
+        };
+    }
+    true
+}
+
+unsafe extern "C" fn compute_adapter(
+    _: *const c_void,
+    share: *const Share,
+    op: *mut sys::ggml_tensor,
+) -> bool {
+    // SAFETY: a node of an adapter, computed by every thread.
+    unsafe {
+        match delta::step_of(&*op) {
+            Some(step) => delta::compute(step, &*share, &*op),
+            None => return false,
+        }
+    }
+    true
+}

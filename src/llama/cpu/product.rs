@@ -1,0 +1,78 @@
+//! A node of a graph that multiplies packed Q4_1 weights: each thread rounds a part of the input, then multiplies a part of
+//! the rows.
+
+use llama_cpp_sys_2 as sys;
+
+use super::kernel::{self, INPUTS, Rounded};
+use super::node::{Share, count, vector};
+use super::pack::{self, BLOCK, Group, ROWS};
+
+/// Whether a product has weights that can be packed and an input of plain numbers in memory.
+pub(super) fn is_possible(
+    op: &sys::ggml_tensor,
+    weight: &sys::ggml_tensor,
+    input: &sys::ggml_tensor,
+) -> bool {
+    // SAFETY: a buffer knows its type.
+    let in_memory = input.buffer.is_null()
+        || unsafe {
+            sys::ggml_backend_buft_is_host(sys::ggml_backend_buffer_get_type(input.buffer))
+        };
+    op.op == sys::GGML_OP_MUL_MAT
+        && weight.type_ == sys::GGML_TYPE_Q4_1
+        && weight.ne[2] * weight.ne[3] == 1
+        && pack::fits(count(weight.ne[0]), count(weight.ne[1]))
+        && input.type_ == sys::GGML_TYPE_F32
+        && in_memory
+}
+
+/// Bytes that the input takes, rounded.
+///
+/// # Safety
+///
+/// `op` is a node with its sources.
+pub(super) unsafe fn work_bytes(op: &sys::ggml_tensor) -> usize {
+    // SAFETY: as asked of the caller.
+    let input = unsafe { &*op.src[1] };
+    let values: usize = input.ne.iter().map(|&n| count(n)).product();
+    values / BLOCK * size_of::<Rounded>()
+}
+
+/// The part of a product that is this thread's.
+///
+/// # Safety
+///
+/// `op` is a node with its sources, all allocated, whose weight was packed; every thread calls this with its share, with
+/// [`work_bytes`] of work memory.
+pub(super) unsafe fn compute(share: &Share, op: &sys::ggml_tensor) {
+    // SAFETY: as asked of the caller. Before the barrier threads write disjoint parts of the work memory, after it they
+    // only read it, and write disjoint rows of the result.
+    unsafe {
+        let (weight, input) = (&*op.src[0], &*op.src[1]);
+        let n_blocks = count(weight.ne[0]) / BLOCK;
+        let n_inputs = count(input.ne[1]) * count(input.ne[2]) * count(input.ne[3]);
+        let rounded = share.work.cast::<Rounded>();
+        for at in share.of(n_inputs * n_blocks) {
+            let from = vector(input, at / n_blocks).add(at % n_blocks * BLOCK);
+            let block = std::slice::from_raw_parts(from, BLOCK);
+            kernel::round(block, std::slice::from_raw_parts_mut(rounded.add(at), 1));
+        }
+        share.wait();
+        let rounded = std::slice::from_raw_parts(rounded.cast_const(), n_inputs * n_blocks);
+        let groups = weight.data.cast_const().cast::<Group>();
+        for sixteen in share.of(count(weight.ne[1]) / ROWS) {
+            let groups = std::slice::from_raw_parts(groups.add(sixteen * n_blocks), n_blocks);
+            for first in (0..n_inputs).step_by(INPUTS) {
+                let n = INPUTS.min(n_inputs - first);
+                let mut inputs: [&[Rounded]; INPUTS] = [&[]; INPUTS];
+                let mut out = [std::ptr::null_mut(); INPUTS];
+                for i in 0..n {
+                    let at = (first + i) * n_blocks;
+                    inputs[i] = &rounded[at..at + n_blocks];
+                    out[i] = vector(op, first + i).cast_mut().add(sixteen * ROWS);
+                }
+                kernel::products(groups, &inputs[..n], &out[..n]);
+            }
+        }
+    }
+}
