@@ -9,17 +9,27 @@ UNFORGET  := target/release/unforget
 # Where the tests and benches look for the models.
 export UNFORGET_TEST_HOME := $(TEST_HOME)
 
-.PHONY: help demo test check lint fmt audit bench fuzz install header build test-models
+.PHONY: help demo test clients check lint fmt audit bench fuzz install header build test-models
+.PHONY: wheel test-python minimal sizes valgrind semver
+.PHONY: test-page page
 
 help:
 	@echo "make demo     build, fetch the default models and show the main job"
 	@echo "make test     the whole test suite"
+	@echo "make test-page the part of it that drives the server's page in a browser"
+	@echo "make clients  real clients against the server, lm-eval included"
 	@echo "make check    the quick part of it: format, clippy and unit tests"
 	@echo "make lint     format, clippy, licences, duplicates and sources"
-	@echo "make bench    benchmarks, and the same against llama-cpp-python"
+	@echo "make bench    benchmarks, and the same against llama-cpp-python and llama.cpp's tools"
 	@echo "make fuzz     feed the file readers damaged files, FUZZ_SECONDS (60) for each target"
-	@echo "make install  the unforget command into cargo's bin folder"
+	@echo "make install  the unforget command into cargo's bin folder; with PREFIX=/usr/local the C library too, there"
+	@echo "make wheel    the Python package, with the C library inside"
+	@echo "make minimal  the C library for apps, small, in target/minimal (builds llama.cpp once more)"
+	@echo "make sizes    how large each library is"
+	@echo "make valgrind a short C program on the library of make minimal, under valgrind"
+	@echo "make semver   what of the Rust interface changed since BASELINE (main)"
 	@echo "make fmt      format the source"
+	@echo "make page     build the page that the server shows, from page/ into src/serve/page/"
 	@echo "make header   write ffi/include/unforget.h anew"
 	@echo "make audit    security advisories (needs the network)"
 
@@ -34,6 +44,41 @@ test: build test-models
 	@scripts/bootstrap test
 	cargo nextest run --release --workspace --no-fail-fast
 	cargo test --release --workspace --doc
+	@tests/clients/run
+	@scripts/python test
+	@scripts/page test
+
+# In Chromium, which is installed where it can be.
+test-page: build test-models
+	@scripts/page test
+
+# Also the client that takes a minute and a large installation: lm-eval.
+clients: build test-models
+	@tests/clients/run --all
+
+wheel: build
+	@scripts/bootstrap test
+	@scripts/python wheel
+
+test-python: build test-models
+	@scripts/bootstrap test
+	@scripts/python test
+
+minimal:
+	@scripts/bootstrap build
+	@scripts/minimal
+
+sizes: build
+	@scripts/sizes
+
+valgrind: minimal test-models
+	@scripts/bootstrap valgrind
+	@scripts/valgrind
+
+BASELINE ?= main
+semver:
+	@scripts/bootstrap semver
+	@scripts/semver $(BASELINE)
 
 # Fetched once into a data folder of the tests' own; a second run finds them there.
 test-models: build
@@ -51,6 +96,7 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	cargo deny check --hide-inclusion-graph licenses bans sources
+	@scripts/page check
 
 fmt:
 	cargo fmt --all
@@ -62,6 +108,7 @@ audit:
 bench: build test-models
 	cargo bench
 	@benches/peers/run
+	@python3 benches/peers/files.py
 
 # In a workspace of its own, built by the nightly compiler: llama.cpp is built once more for it.
 FUZZ_SECONDS ?= 60
@@ -72,9 +119,18 @@ fuzz:
 		cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1; \
 	done
 
+# Without PREFIX as cargo does; with it the C library, for pkg-config and CMake to find, and the command beside it.
+ifdef PREFIX
+install: build
+	@scripts/install $(PREFIX)
+else
 install:
 	@scripts/bootstrap build
 	cargo install --locked --path .
+endif
+
+page:
+	@scripts/page build
 
 header:
 	@scripts/bootstrap build

@@ -6,15 +6,19 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use unforget::engine::{
-    Adapter, AdapterStack, BenchTest, CancelToken, Model, PoolLimits, Session, SessionOptions,
-    SessionPool, Token, bench,
+    Adapter, AdapterStack, CancelToken, Contender, Job, JobTime, Model, PoolLimits, Session,
+    SessionOptions, SessionPool, Token, bench_in_turn,
 };
 use unforget_quant::gguf::{Gguf, Writer};
 use unforget_quant::lora;
 
-const ANSWER: usize = 32;
+const JOB: Job = Job {
+    n_prompt: 256,
+    n_answer: 48,
+};
+const ROUNDS: usize = 9;
 const PROMPT: usize = 64;
 
 fn convert(model: &Model, name: &str, folder: &Path) -> PathBuf {
@@ -48,32 +52,48 @@ fn stack(model: &Model, path: &Path) -> AdapterStack {
     stack
 }
 
-fn decode(criterion: &mut Criterion) {
+/// Decode with adapters as a share of the base's speed, measured in turn: printed as median and spread of the rounds.
+fn decode(_: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     let model = common::base();
     let all = convert(&model, "triage-gentle", folder.path());
     let q_and_v = folder.path().join("qv.gguf");
     only_q_and_v(&all, &q_and_v);
-    let mut group = criterion.benchmark_group("decode");
-    group.sample_size(10);
-    group.throughput(Throughput::Elements(ANSWER as u64));
-    for (name, stack) in [
-        ("base", AdapterStack::base()),
-        ("rank8-all-linear", stack(&model, &all)),
-        ("rank8-q-and-v", stack(&model, &q_and_v)),
-    ] {
-        group.bench_function(name, |bencher| {
-            // `bench` measures by itself, without making the context: criterion takes its time.
-            bencher.iter_custom(|n| {
-                let repetitions = usize::try_from(n).unwrap_or(usize::MAX);
-                let options = SessionOptions::default();
-                let (test, cancel) = (BenchTest::Generate(ANSWER), CancelToken::default());
-                let result = bench(&model, &stack, test, repetitions, &options, &cancel);
-                std::time::Duration::from_nanos(result.expect("it runs").samples_ns.iter().sum())
-            });
-        });
+    let other = stack(&model, &convert(&model, "triage-careless", folder.path()));
+    let mut both = stack(&model, &all);
+    for (adapter, scale) in other.iter() {
+        both.push(adapter.clone(), scale).expect("a stack of two");
     }
-    group.finish();
+    let base = AdapterStack::base();
+    for (name, stack) in [
+        ("no adapter, again", AdapterStack::base()),
+        ("rank 8, all linear layers", stack(&model, &all)),
+        ("rank 8, q and v", stack(&model, &q_and_v)),
+        ("two of rank 8, all linear layers", both),
+    ] {
+        let [without, with] = [&base, &stack].map(|stack| Contender {
+            model: &model,
+            stack,
+            options: SessionOptions::default(),
+        });
+        let cancel = CancelToken::default();
+        let times = bench_in_turn([&without, &with], JOB, ROUNDS, &cancel).expect("it runs");
+        for (what, value) in [
+            ("decode", (|time| time.decode_s) as fn(JobTime) -> f64),
+            ("prefill", |time| time.prefill_s),
+        ] {
+            let mut ratios: Vec<f64> = times
+                .iter()
+                .map(|[without, with]| value(*without) / value(*with))
+                .collect();
+            ratios.sort_unstable_by(f64::total_cmp);
+            let (first, last) = (ratios[0], ratios[ratios.len() - 1]);
+            println!(
+                "{what}, {name}: {:.2} ({first:.2}-{last:.2}) of the base's speed, {ROUNDS} rounds",
+                ratios[ratios.len() / 2]
+            );
+        }
+    }
 }
 
 /// Computes the last token of the prompt; the rest is cached.

@@ -52,21 +52,39 @@ fn dependencies_point_one_way() {
             "crate::rag",
             "crate::registry",
             "crate::guard",
+            "crate::serve",
         ],
     );
     never_mentions(
         "src/engine",
-        &["crate::rag", "crate::registry", "crate::guard"],
+        &[
+            "crate::rag",
+            "crate::registry",
+            "crate::guard",
+            "crate::serve",
+        ],
     );
     never_mentions(
         "src/rag",
-        &["crate::registry", "crate::llama", "crate::guard"],
+        &[
+            "crate::registry",
+            "crate::llama",
+            "crate::guard",
+            "crate::serve",
+        ],
     );
     never_mentions(
         "src/registry",
-        &["crate::rag", "crate::llama", "crate::guard"],
+        &["crate::rag", "crate::llama", "crate::guard", "crate::serve"],
     );
-    never_mentions("src/guard", &["crate::rag", "crate::llama", "crate::cli"]);
+    never_mentions(
+        "src/guard",
+        &["crate::rag", "crate::llama", "crate::cli", "crate::serve"],
+    );
+    never_mentions(
+        "src/serve",
+        &["crate::llama", "unforget_quant", "println!", "eprintln!"],
+    );
     never_mentions(
         "src/tune",
         &[
@@ -88,6 +106,7 @@ fn only_the_boundary_knows_llama_cpp() {
         "src/registry",
         "src/guard",
         "src/tune",
+        "src/serve",
         "ffi/src",
     ] {
         never_mentions(folder, &["llama_cpp_2", "llama_cpp_sys_2"]);

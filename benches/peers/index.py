@@ -9,6 +9,7 @@ Prints a Markdown table, and writes it and the recall curve as SVG into target/p
 """
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -187,9 +188,17 @@ def call(command):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout)
 
 
+@functools.cache
+def our_bench():
+    """The bench of benches/index.rs, built."""
+    command = ["cargo", "bench", "--quiet", "--workspace", "--bench", "index", "--no-run", "--message-format", "json"]
+    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT, text=True).stdout.splitlines()
+    built = [message for message in map(json.loads, lines) if message.get("target", {}).get("name") == "index"]
+    return built[-1]["executable"]
+
+
 def ours(*words):
-    command = ["cargo", "bench", "--quiet", "--workspace", "--bench", "index", "--"]
-    return call(command + [str(word) for word in words])
+    return call([our_bench()] + [str(word) for word in words])
 
 
 def peer(args, what, name, threads=1):
@@ -284,7 +293,7 @@ def main():
     parser.add_argument("--build-threads", type=int, nargs="*", default=[1, os.cpu_count()])
     parser.add_argument("--names", nargs="*", default=list(BREADTHS))
     parser.add_argument("--hnsw-rs", action="store_true", help="also build with the crate hnsw_rs")
-    parser.add_argument("--keep", action="store_true", help="use the index files that are there")
+    parser.add_argument("--keep", nargs="*", default=[], help="use the index files of these that are there")
     parser.add_argument("--prepare", action="store_true", help="only make vectors and index files")
     for hidden in ("child", "peer", "base", "query", "truth"):
         parser.add_argument(f"--{hidden}", help=argparse.SUPPRESS)
@@ -297,7 +306,7 @@ def main():
     builds = {}
     for threads in args.build_threads:
         for name in args.names + ["hnsw_rs"] * args.hnsw_rs:
-            if args.keep and name != "hnsw_rs" and index_file(args, name).exists():
+            if name in args.keep and index_file(args, name).exists():
                 continue
             builds[name, threads] = build(args, name, threads)
             print(f"built {name} on {threads} threads: {builds[name, threads]:.1f} s", file=sys.stderr)

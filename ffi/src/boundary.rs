@@ -46,7 +46,7 @@ mod tests {
     use unforget::Error;
 
     use super::*;
-    use crate::uf_last_error;
+    use crate::last_error::uf_last_error;
 
     fn last() -> String {
         // SAFETY: the string is valid until the next failure on this thread, and it is copied before that.

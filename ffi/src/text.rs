@@ -9,9 +9,12 @@ use unforget::{Error, Result};
 /// it is a variable that was never set, and believing it would read past the caller's memory.
 const MAX_PATH_LEN: usize = 32 * 1024;
 
+/// Longest name, word of a vocabulary of ours or stop string in bytes: far more than any has.
+const MAX_SHORT_LEN: usize = 32 * 1024;
+
 /// Longest prompt in bytes: several times what fits into the largest context of any model (about a million tokens of
 /// some four bytes). Tokenizing takes many times the text's memory, so that an absurd length must stop here.
-const MAX_PROMPT_LEN: usize = 16 * 1024 * 1024;
+const MAX_LONG_LEN: usize = 16 * 1024 * 1024;
 
 /// A file's path.
 ///
@@ -30,13 +33,30 @@ pub(crate) unsafe fn path<'a>(pointer: *const c_char, len: usize) -> Result<&'a 
     Ok(Path::new(text))
 }
 
-/// A prompt.
+/// A prompt, a message, a text to embed.
 ///
 /// # Safety
 /// As [`text`].
-pub(crate) unsafe fn prompt<'a>(pointer: *const c_char, len: usize) -> Result<&'a str> {
+pub(crate) unsafe fn long<'a>(
+    what: &'static str,
+    pointer: *const c_char,
+    len: usize,
+) -> Result<&'a str> {
     // SAFETY: the caller keeps this function's promise, which is the same.
-    unsafe { text("prompt", pointer, len, MAX_PROMPT_LEN) }
+    unsafe { text(what, pointer, len, MAX_LONG_LEN) }
+}
+
+/// A name, a stop string.
+///
+/// # Safety
+/// As [`text`].
+pub(crate) unsafe fn short<'a>(
+    what: &'static str,
+    pointer: *const c_char,
+    len: usize,
+) -> Result<&'a str> {
+    // SAFETY: the caller keeps this function's promise, which is the same.
+    unsafe { text(what, pointer, len, MAX_SHORT_LEN) }
 }
 
 /// Text of `len` bytes, at least one.
@@ -79,7 +99,18 @@ pub(crate) fn null(what: &'static str) -> Error {
     invalid(what, "NULL".to_owned(), "a pointer")
 }
 
-fn invalid(what: &'static str, value: String, expected: impl Into<String>) -> Error {
+/// The error for a number that has no meaning here.
+pub(crate) fn unknown(what: &'static str, value: u32, expected: &str) -> Error {
+    invalid(what, value.to_string(), expected)
+}
+
+/// The error for an index that is not below the number of things there are.
+pub(crate) fn beyond(index: usize, n: usize) -> Error {
+    invalid("index", index.to_string(), format!("less than {n}"))
+}
+
+/// The error for a wrong argument.
+pub(crate) fn invalid(what: &'static str, value: String, expected: impl Into<String>) -> Error {
     Error::InvalidArgument {
         what,
         value,
@@ -95,7 +126,7 @@ mod tests {
 
     fn read_prompt(bytes: &[u8]) -> Result<&str> {
         // SAFETY: pointer and length are a slice's.
-        unsafe { prompt(bytes.as_ptr().cast(), bytes.len()) }
+        unsafe { long("prompt", bytes.as_ptr().cast(), bytes.len()) }
     }
 
     fn read_path(bytes: &[u8]) -> Result<&Path> {
@@ -122,7 +153,7 @@ mod tests {
     fn null_is_an_error_whatever_the_length() {
         for len in [0, 1] {
             // SAFETY: null is never read.
-            let result = unsafe { prompt(ptr::null(), len) };
+            let result = unsafe { long("prompt", ptr::null(), len) };
             assert_eq!(message(result), "invalid prompt 'NULL': a pointer");
         }
     }
@@ -137,7 +168,7 @@ mod tests {
             "invalid path '32769 bytes': at most 32768 bytes"
         );
         // SAFETY: as above.
-        let result = unsafe { prompt((&raw const byte).cast(), usize::MAX) };
+        let result = unsafe { long("prompt", (&raw const byte).cast(), usize::MAX) };
         assert!(message(result).ends_with("at most 16777216 bytes"));
     }
 

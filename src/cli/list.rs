@@ -95,17 +95,22 @@ fn print(out: &mut dyn std::io::Write, report: &Report) -> std::io::Result<()> {
 fn print_models(out: &mut dyn std::io::Write, models: &[ModelListing]) -> std::io::Result<()> {
     let rows: Vec<_> = models
         .iter()
-        .map(|ModelListing { model, missing }| {
+        .map(|listing| {
+            let ModelListing {
+                model,
+                missing,
+                tuned,
+            } = listing;
             vec![
                 model.name.clone(),
                 model.kind.to_string(),
                 output::megabytes(model.bytes),
                 model.sha256.short(),
                 model.licence.clone().unwrap_or_default(),
-                if *missing {
-                    "file is gone".to_owned()
-                } else {
-                    String::new()
+                match (missing, tuned.is_empty()) {
+                    (true, _) => "file is gone".to_owned(),
+                    (false, true) => String::new(),
+                    (false, false) => format!("tuned: {}", tuned.join("; ")),
                 },
             ]
         })

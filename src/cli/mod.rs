@@ -25,6 +25,8 @@ mod remove;
 mod report;
 mod resolve;
 mod run;
+#[cfg(feature = "serve")]
+mod serve;
 mod sweep;
 mod tune;
 mod tuned;
@@ -101,6 +103,9 @@ enum Command {
     Versions(versions::Args),
     /// Show a report of the guard again, or verify a certificate
     Report(report::Args),
+    /// Serve OpenAI's API on this machine, with adapters and documents in every request
+    #[cfg(feature = "serve")]
+    Serve(serve::Args),
     /// Measure prefill and decode
     Bench(bench::Args),
     /// Check this machine, this build and the data folder
@@ -116,7 +121,7 @@ struct Context {
 /// Parses, runs, reports.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr(cli.verbose);
+    log_to_stderr(cli.verbose, cli.command.default_log());
     match run(cli) {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -148,6 +153,8 @@ fn run(cli: Cli) -> unforget::Result<ExitCode> {
         Command::Sweep(args) => sweep::run(args, &context),
         Command::Versions(args) => versions::run(&args, &context),
         Command::Report(args) => report::run(args, &context),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, &context),
         Command::Bench(args) => bench::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
     }
@@ -168,9 +175,21 @@ fn exit_code_of(finish_reason: unforget::engine::FinishReason) -> ExitCode {
     }
 }
 
-fn log_to_stderr(verbose: u8) {
+impl Command {
+    /// What is logged where nothing is said.
+    fn default_log(&self) -> &'static str {
+        match self {
+            // A server says who came.
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => "unforget::access=info",
+            _ => "off",
+        }
+    }
+}
+
+fn log_to_stderr(verbose: u8, default: &str) {
     let level = match verbose {
-        0 => "off",
+        0 => default,
         1 => "warn",
         2 => "info",
         _ => "debug",

@@ -12,6 +12,19 @@ const N_BATCH: u32 = 512;
 const N_SEQ: u32 = 64;
 
 /// Embeds text with an encoder model.
+///
+/// # Examples
+/// ```
+/// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-home/models/minilm"))?;
+/// use unforget::engine::{CancelToken, Embedder, Model, ModelOptions, SessionOptions};
+/// let model = Model::open("all-MiniLM-L6-v2.gguf".as_ref(), ModelOptions::default())?;
+/// let mut embedder = Embedder::new(&model, &SessionOptions::default())?;
+/// let texts = ["The cat sleeps.", "A kitten is asleep.", "Interest rates rose."];
+/// let vectors = embedder.embed(&texts, &CancelToken::default())?;
+/// let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+/// assert!(dot(&vectors[0], &vectors[1]) > dot(&vectors[0], &vectors[2]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Embedder {
     model: Model,

@@ -10,11 +10,15 @@
 mod adapter;
 mod bench;
 mod chat_tokens;
+#[cfg(feature = "serve")]
+mod constraint;
 pub mod divergence;
 mod embedder;
 mod generation;
 mod hash;
 mod importance;
+#[cfg(feature = "serve")]
+mod logprobs;
 mod memory;
 mod model;
 mod outcome;
@@ -22,6 +26,8 @@ mod pool;
 mod profile;
 mod reranker;
 mod sampling;
+#[cfg(feature = "serve")]
+mod scheduler;
 mod scorer;
 mod session;
 mod stack;
@@ -37,10 +43,14 @@ pub use crate::llama::{
 };
 pub use adapter::Adapter;
 pub use bench::{BenchResult, BenchTest, Contender, Job, JobTime, bench, bench_in_turn};
+#[cfg(feature = "serve")]
+pub use constraint::{Constraint, ConstraintFactory};
 pub use embedder::Embedder;
 pub use generation::{GenerateOptions, Generation};
 pub use hash::ContentHash;
 pub use importance::importance;
+#[cfg(feature = "serve")]
+pub use logprobs::{Alternative, TokenLogprob};
 pub use memory::{MemoryUse, memory_use};
 pub use model::{Model, ModelOptions, is_encoder};
 pub use outcome::{FinishReason, Outcome, Timings, Usage};
@@ -48,6 +58,10 @@ pub use pool::{PoolLimits, SessionPool};
 pub use profile::LayerProfile;
 pub use reranker::Reranker;
 pub use sampling::SamplingParams;
+#[cfg(feature = "serve")]
+pub use scheduler::{
+    CompletionRequest, Event, Finished, Scheduler, SchedulerOptions, SchedulerStats, Sink,
+};
 pub use scorer::{GreedyAnswer, RowAt, ScoreItem, Scorer, ScorerOptions};
 pub use session::{Prefill, Session, SessionOptions};
 pub use stack::AdapterStack;

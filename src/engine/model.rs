@@ -65,11 +65,12 @@ impl Model {
     /// [`Error::NoDevice`].
     ///
     /// # Examples
-    /// ```no_run
+    /// ```
+    /// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-home/models/smollm2"))?;
     /// use unforget::engine::{Model, ModelOptions};
     /// let model = Model::open("SmolLM2-135M-Instruct.Q4_1.gguf".as_ref(), ModelOptions::default())?;
-    /// println!("{} with {} parameters", model.name(), model.n_params());
-    /// # Ok::<(), unforget::Error>(())
+    /// assert_eq!((model.architecture(), model.n_ctx_train()), ("llama", 8192));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(path: &Path, options: ModelOptions) -> Result<Self> {
         let start = Instant::now();
@@ -287,6 +288,18 @@ impl Model {
         self.0.engine.bos()
     }
 
+    /// Token that ends a text, if the model has one.
+    #[must_use]
+    pub fn eos(&self) -> Option<Token> {
+        self.0.engine.eos()
+    }
+
+    /// The Jinja source of the model's own chat template, if it has one.
+    #[must_use]
+    pub fn chat_template_source(&self) -> Option<&str> {
+        self.0.chat_template.as_deref()
+    }
+
     /// Number of tokens of plain text, without any around it.
     ///
     /// # Errors
@@ -305,18 +318,48 @@ impl Model {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// The bytes of a token as text; none for a control token.
+    #[must_use]
+    pub fn plain_bytes(&self, token: Token) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.0.engine.append_piece(token, &mut bytes);
+        bytes
+    }
+
+    /// The bytes of a token; those of a control token are its name, such as `<|im_end|>`.
+    #[must_use]
+    pub fn token_bytes(&self, token: Token) -> Vec<u8> {
+        match self.plain_bytes(token) {
+            bytes if bytes.is_empty() => self
+                .0
+                .engine
+                .token_text(token)
+                .unwrap_or_default()
+                .into_bytes(),
+            bytes => bytes,
+        }
+    }
+
     /// The model's own chat template.
     ///
     /// # Errors
     /// [`Error::WrongModelKind`] for an embedder, [`Error::Template`] if the file has none or it does not parse.
     pub fn chat_template(&self) -> Result<ChatTemplate> {
-        self.require_generator()?;
         let source = self.0.chat_template.as_deref().ok_or_else(|| {
             Error::Template(format!(
                 "model '{}' has none; give the whole prompt yourself with --raw",
                 self.name()
             ))
-        })?;
+        });
+        self.require_generator()?;
+        self.chat_template_from(source?)
+    }
+
+    /// Another chat template for this model.
+    ///
+    /// # Errors
+    /// [`Error::Template`] if it does not parse.
+    pub fn chat_template_from(&self, source: &str) -> Result<ChatTemplate> {
         let text = |token: Option<Token>| {
             token
                 .and_then(|token| self.0.engine.token_text(token))

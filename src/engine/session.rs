@@ -109,15 +109,19 @@ impl Session {
     /// [`Error::WrongModelKind`] for an embedder, [`Error::Engine`] if memory cannot be had.
     ///
     /// # Examples
-    /// ```no_run
+    /// ```
+    /// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-home/models/smollm2"))?;
     /// use unforget::engine::{GenerateOptions, Model, ModelOptions, Session, SessionOptions};
-    /// let model = Model::open("model.gguf".as_ref(), ModelOptions::default())?;
+    /// let model = Model::open("SmolLM2-135M-Instruct.Q4_1.gguf".as_ref(), ModelOptions::default())?;
     /// let mut session = Session::new(&model, &SessionOptions::default())?;
     /// let prompt = model.tokenize("The capital of Italy is")?;
-    /// for text in session.generate(&prompt, &GenerateOptions::default())? {
-    ///     eprint!("{}", text?);
+    /// let options = GenerateOptions { max_tokens: 4, ..GenerateOptions::default() };
+    /// let mut said = String::new();
+    /// for text in session.generate(&prompt, &options)? {
+    ///     said.push_str(&text?);
     /// }
-    /// # Ok::<(), unforget::Error>(())
+    /// assert!(said.contains("Rome"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(model: &Model, options: &SessionOptions) -> Result<Self> {
         model.require_generator()?;

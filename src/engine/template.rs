@@ -107,17 +107,41 @@ impl ChatTemplate {
     /// # Errors
     /// [`Error::Template`] if the template refuses the messages or fails.
     pub fn render(&self, messages: &[ChatMessage]) -> Result<String> {
+        self.render_with(messages, None)
+    }
+
+    /// As [`Self::render`], for messages of any shape that the template knows, and with tools, where it has a place for
+    /// them.
+    ///
+    /// # Errors
+    /// [`Error::Template`] if the template refuses the messages or fails.
+    pub fn render_with<M: Serialize>(
+        &self,
+        messages: &[M],
+        tools: Option<&serde_json::Value>,
+    ) -> Result<String> {
         self.environment
             .get_template(NAME)
             .and_then(|template| {
                 template.render(context! {
                     messages => Serde(messages),
+                    tools => tools.map(Serde),
                     add_generation_prompt => true,
                     bos_token => self.bos_token.as_str(),
                     eos_token => self.eos_token.as_str(),
                 })
             })
             .map_err(|error| describe(&error))
+    }
+}
+
+impl ChatTemplate {
+    /// Whether it has a place for tools.
+    #[must_use]
+    pub fn takes_tools(&self) -> bool {
+        self.environment
+            .get_template(NAME)
+            .is_ok_and(|template| template.undeclared_variables(false).contains("tools"))
     }
 }
 
@@ -159,6 +183,18 @@ mod tests {
             "{% for a in range(9999) %}{% for b in range(9999) %}{{ a * b }}{% endfor %}{% endfor %}",
         )?;
         assert!(looping.render(&[]).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn tools_go_where_a_template_has_a_place_for_them() -> Result<()> {
+        let with = template("{% if tools %}{{ tools | tojson }}{% endif %}")?;
+        let tools = serde_json::json!([{ "name": "f" }]);
+        assert!(with.takes_tools());
+        assert_eq!(with.render(&[])?, "");
+        let text = with.render_with::<ChatMessage>(&[], Some(&tools))?;
+        assert!(text.contains("\"name\""), "{text}");
+        assert!(!template("{{ messages }}")?.takes_tools());
         Ok(())
     }
 

@@ -286,6 +286,38 @@ impl Context {
         }
     }
 
+    /// Makes `to` a copy of the first `n` tokens of `from`: both then share their KV. `to` must be empty.
+    #[cfg(feature = "serve")]
+    pub fn fork_prefix(&mut self, from: u32, to: u32, n: usize) {
+        let (Ok(from), Ok(to), Ok(n)) = (i32::try_from(from), i32::try_from(to), i32::try_from(n))
+        else {
+            return;
+        };
+        // SAFETY: the context is alive; a null memory (an encoder) is checked for; llama.cpp checks the sequences.
+        unsafe {
+            let memory = sys::llama_get_memory(self.pointer.as_ptr());
+            if !memory.is_null() {
+                sys::llama_memory_seq_cp(memory, from, to, 0, n);
+            }
+        }
+    }
+
+    /// The first position of `sequence` whose KV is still there; later than 0 where a sliding window has moved on.
+    #[cfg(feature = "serve")]
+    #[must_use]
+    pub fn first_position(&self, sequence: u32) -> Option<usize> {
+        let sequence = i32::try_from(sequence).ok()?;
+        // SAFETY: the context is alive; a null memory (an encoder) is checked for; an empty sequence gives -1.
+        let position = unsafe {
+            let memory = sys::llama_get_memory(self.pointer.as_ptr());
+            if memory.is_null() {
+                return None;
+            }
+            sys::llama_memory_seq_pos_min(memory, sequence)
+        };
+        usize::try_from(position).ok()
+    }
+
     /// Forgets all KV.
     pub fn clear(&mut self) {
         // SAFETY: the context is alive; a null memory (an encoder) is checked for. Without `data` the buffers keep

@@ -144,6 +144,17 @@ impl Model {
         self.model.vocab().is_eog(token)
     }
 
+    /// Whether part of its memory is a state that cannot be cut at a position.
+    #[cfg(feature = "serve")]
+    #[must_use]
+    pub fn is_recurrent(&self) -> bool {
+        // SAFETY: the model is alive, and both functions only read it.
+        unsafe {
+            sys::llama_model_is_recurrent(self.as_ptr())
+                || sys::llama_model_is_hybrid(self.as_ptr())
+        }
+    }
+
     /// Token that begins a text, if the model has one.
     #[must_use]
     pub fn bos(&self) -> Option<LlamaToken> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::ann::{Frozen, Unusable};
 use super::embed::EmbedderId;
 use super::freeze::{Freeze, key};
-use super::index::{FLAT_LIMIT, Index, index_path};
+use super::index::{Index, index_path};
 use super::lock::WriterLock;
 use super::rerank::Rerank;
 use super::rows::{ChunkRow, DocumentSummary, Version};
@@ -20,6 +20,26 @@ pub const DATABASE_FILE: &str = "documents.db";
 
 /// Documents that were embedded by one model, searchable. Several processes may have the same one open: readers see
 /// whole documents and never wait, and one process at a time writes.
+///
+/// # Examples
+/// ```
+/// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-home/models/minilm"))?;
+/// use std::ops::ControlFlow;
+/// use unforget::engine::{CancelToken, Embedder, Model, ModelOptions, SessionOptions};
+/// use unforget::rag::{Collection, Embed, EngineEmbedder, IngestOptions, SearchOptions};
+///
+/// let model = Model::open("all-MiniLM-L6-v2.gguf".as_ref(), ModelOptions::default())?;
+/// let embedder = Embedder::new(&model, &SessionOptions::default())?;
+/// let mut embedder = EngineEmbedder::new(embedder, CancelToken::default())?;
+/// # let folder = tempfile::tempdir()?;
+/// # std::fs::write(folder.path().join("sheds.md"), "# Sheds\n\nThe mower is in the green shed.")?;
+/// # std::env::set_current_dir(folder.path())?;
+/// let mut notes = Collection::create_or_open("notes".as_ref(), embedder.id())?;
+/// notes.add(&["sheds.md".into()], &mut embedder, &IngestOptions::default(), &mut |_| ControlFlow::Continue(()))?;
+/// let found = notes.search("Where is the mower?", &mut embedder, &SearchOptions::default())?;
+/// assert!(found.hits[0].text.contains("green shed"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Collection {
     name: String,
@@ -117,6 +137,19 @@ impl Collection {
         Ok(chunks)
     }
 
+    /// The chunk with this number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownName`] when there is none, or no longer.
+    pub fn passage(&self, id: i64) -> Result<ChunkRow> {
+        self.store.chunk(id)?.ok_or_else(|| Error::UnknownName {
+            what: "passage",
+            name: id.to_string(),
+            nearest: None,
+        })
+    }
+
     /// Removes document `id`. Its file stays; [`Collection::sync`] adds it again while it is under a path once added.
     ///
     /// # Errors
@@ -150,10 +183,8 @@ impl Collection {
         let _lock = self.lock()?;
         self.store.rebuild_words()?;
         self.store.snapshot(|store| self.index.refresh(store))?;
-        if self.index.len() > FLAT_LIMIT {
-            self.index.make(go_on)?;
-            self.store.snapshot(|store| self.index.refresh(store))?;
-        }
+        self.index.make(go_on)?;
+        self.store.snapshot(|store| self.index.refresh(store))?;
         Ok(self.index.len())
     }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ann::{PART_PREFIX, Writer};
-use super::index::{Patience, index_path};
+use super::index::{FLAT_LIMIT, Patience, index_path};
 use super::lock::FileLock;
 use super::store::Store;
 use crate::{Error, Result};
@@ -58,6 +58,9 @@ impl Freeze {
             return Ok(false);
         }
         self.remove_unfinished();
+        if store.count_vectors()? <= FLAT_LIMIT {
+            return self.do_without(&mut store);
+        }
         let mut writer = Writer::begin(&self.dir, self.dimension)?;
         let made = store.snapshot(|store| {
             let mut failed = None;
@@ -81,6 +84,17 @@ impl Freeze {
             go_on(done, all)
         })?;
         store.begin_epoch(&made, &next)
+    }
+
+    /// Begins an epoch without a file: few vectors are scanned.
+    fn do_without(&self, store: &mut Store) -> Result<bool> {
+        let now = store.snapshot(Store::moment)?;
+        let next = store.new_epoch()?;
+        let begun = store.begin_epoch(&now, &next)?;
+        match std::fs::remove_file(index_path(&self.dir)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(begun),
+        }
     }
 
     fn lock(

@@ -69,6 +69,8 @@ pub(super) struct Index {
     tail: Vectors,
     /// Up to where `gone` was read.
     seen: Option<Moment>,
+    /// Rows of `gone` so far.
+    left: usize,
     building: Building,
     /// `data_version` of the database when it was last followed; none when that has to be done again.
     version: Option<i64>,
@@ -84,6 +86,7 @@ impl Index {
             freeze,
             live: None,
             seen: None,
+            left: 0,
             building: Building::No,
             version: None,
             given_up: None,
@@ -132,6 +135,7 @@ impl Index {
         self.tail = Vectors::new(self.freeze.dimension);
         self.live = None;
         self.seen = None;
+        self.left = 0;
         self.given_up = None;
         let key = key(&self.freeze.identity, epoch);
         let path = index_path(&self.freeze.dir);
@@ -152,6 +156,7 @@ impl Index {
 
     /// Takes out the chunks that are gone.
     fn leave(&mut self, gone: &[i64]) {
+        self.left += gone.len();
         let mut from_tail = Vec::new();
         for &chunk in gone {
             let node = self.live.as_ref().and_then(|live| live.frozen.find(chunk));
@@ -176,14 +181,14 @@ impl Index {
         Ok(())
     }
 
-    /// Whether so little is beside the file that it need not be made anew.
+    /// Whether so little is beside the file that it need not be made anew; of few vectors, whether there is none.
     fn is_balanced(&self) -> bool {
-        let (frozen, gone) = match &self.live {
-            Some(live) => (live.frozen.len(), live.gone),
-            None => (0, 0),
-        };
+        if self.len() <= FLAT_LIMIT {
+            return self.live.is_none() && self.left <= FLAT_LIMIT;
+        }
+        let frozen = self.live.as_ref().map_or(0, |live| live.frozen.len());
         let tolerated = (frozen / SLACK).max(FLAT_LIMIT);
-        self.given_up.is_none() && self.tail.len() <= tolerated && gone <= tolerated
+        self.given_up.is_none() && self.tail.len() <= tolerated && self.left <= tolerated
     }
 
     /// Sees to it that the file is up to date enough: makes it anew, or has it made. `go_on` is asked now and then while
@@ -212,7 +217,7 @@ impl Index {
         }
     }
 
-    /// Makes the file anew, whatever it is like.
+    /// Makes the file anew, whatever it is like, or does away with it where there are few vectors.
     ///
     /// # Errors
     ///

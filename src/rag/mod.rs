@@ -72,6 +72,10 @@ mod meaning;
 mod neighbours;
 mod neutral;
 mod parsed;
+#[cfg(feature = "pdf")]
+mod pdf;
+#[cfg(not(feature = "pdf"))]
+#[path = "no_pdf.rs"]
 mod pdf;
 mod pending;
 mod policy;

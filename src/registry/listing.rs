@@ -22,6 +22,8 @@ pub struct ModelListing {
     pub model: ModelRecord,
     /// Whether its file is gone.
     pub missing: bool,
+    /// Layouts that `tune` found for it, one a machine.
+    pub tuned: Vec<String>,
 }
 
 /// An adapter, whether it is still there, and the name of its base.
@@ -54,15 +56,18 @@ impl Listing {
                 missing: !adapter.path.is_file(),
                 adapter,
             });
+        let adapters = adapters.collect();
+        let models = models.into_iter().map(|model| {
+            let tuned = registry.tuned_of(model.sha256)?;
+            Ok(ModelListing {
+                missing: !model.path.is_file(),
+                tuned: tuned.into_iter().map(|record| record.layout).collect(),
+                model,
+            })
+        });
         Ok(Self {
-            adapters: adapters.collect(),
-            models: models
-                .into_iter()
-                .map(|model| ModelListing {
-                    missing: !model.path.is_file(),
-                    model,
-                })
-                .collect(),
+            adapters,
+            models: models.collect::<Result<_>>()?,
         })
     }
 }

@@ -206,6 +206,32 @@ fn what_comes_and_goes_after_the_index_was_made_is_right_at_once() {
     );
 }
 
+/// A collection that has become small is searched exactly again, without a file.
+#[test]
+fn few_vectors_have_no_index() {
+    let (place, mut toy) = (Place::new(), Toy::named("narrow", 48));
+    let mut notes = large(&place, &mut toy);
+    let file = place.home().join(INDEX_FILE);
+    assert!(file.exists());
+    for document in notes.documents().expect("lists").iter().skip(3) {
+        std::fs::remove_file(&document.path).expect("removes");
+    }
+    let report = notes
+        .sync(&mut toy, &Default::default(), &mut on)
+        .expect("syncs");
+    assert_eq!(report.removed, FLAT_LIMIT / 1000 - 2);
+    assert!(!file.exists());
+    let exact = answers(&place, &mut toy);
+    assert!(exact.iter().all(|ids| ids.len() == 5));
+    assert!(
+        Collection::open(&place.home())
+            .expect("opens")
+            .verify()
+            .expect("verifies")
+            .ok
+    );
+}
+
 fn hit_document(notes: &mut Collection, toy: &mut Toy) -> i64 {
     search_by(SearchMode::Dense, notes, "heron salmon", toy)[0].document
 }

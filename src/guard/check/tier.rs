@@ -11,7 +11,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
-    /// A minute: finds careless tuning.
+    /// Under a minute: finds careless tuning by free answers, texts, clozes and the adapter's own task.
     Smoke,
     /// Some minutes: what a pipeline asks before it takes an adapter.
     Gate,
@@ -22,7 +22,7 @@ pub enum Tier {
 /// What a kind of group gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
-    /// Questions of a multiple-choice group.
+    /// Questions of a multiple-choice group; 0 leaves these groups out.
     pub choices: usize,
     /// Sentences of a cloze group. They are short, and a budget in nats needs many.
     pub clozes: usize,
@@ -61,13 +61,14 @@ impl Tier {
     pub const fn sizes(self) -> Sizes {
         match self {
             Self::Smoke => Sizes {
-                choices: 4,
+                // The fewest that a group is judged by are 50: too many for a first look.
+                choices: 0,
                 clozes: 50,
                 prompts: 40,
                 windows: 10,
                 domain: 20,
                 max_tokens: 96,
-                looks: 3,
+                looks: 2,
                 noise: 2,
                 nulls: 0,
             },
@@ -89,7 +90,8 @@ impl Tier {
                 windows: usize::MAX,
                 domain: usize::MAX,
                 max_tokens: 2000,
-                looks: 5,
+                // The second, the first at everything, is at a third of the items.
+                looks: 6,
                 noise: 16,
                 nulls: 16,
             },

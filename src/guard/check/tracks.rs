@@ -54,6 +54,7 @@ pub fn tracks(
     for group in suite.groups() {
         let (name, max) = (group.name(), sizes.max_tokens);
         match group.items() {
+            Items::Choice(_) if sizes.choices == 0 => {}
             Items::Choice(items) => add(
                 &mut tracks,
                 ChoiceProbe::new(model, name, items, sizes.choices, max)?,

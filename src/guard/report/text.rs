@@ -62,14 +62,13 @@ pub fn render(certificate: &Certificate, colour: Colour) -> String {
         }
     }
     for group in ruled(body) {
-        if group.verdict != Some(Verdict::Pass) {
-            say(&format!(
-                "{} {}: {}",
-                group.title(),
-                group.metric,
-                group.reason
-            ));
+        if matches!(group.verdict, Some(Verdict::Fail | Verdict::Undecided)) {
+            let (title, metric, reason) = (group.title(), group.metric, &group.reason);
+            say(&format!("{title} {metric}: {reason}"));
         }
+    }
+    for (why, names) in not_judged(&ruled(body)) {
+        say(&format!("{why}: {names}"));
     }
     if let Some(overlap) = &body.overlap
         && !overlap.ids.is_empty()
@@ -86,6 +85,30 @@ pub fn render(certificate: &Certificate, colour: Colour) -> String {
     say(&work(body));
     say(&seal(certificate));
     text
+}
+
+/// Rules that decided nothing, a line for each reason.
+fn not_judged(rows: &[&GroupResult]) -> Vec<(&'static str, String)> {
+    type Is = fn(&GroupResult) -> bool;
+    let reasons: [(&str, Is); 2] = [
+        (
+            "the base is not above chance, so that continuous metrics alone judge",
+            |row| !row.too_few_items && row.above_chance == Some(false),
+        ),
+        ("not judged, fewer items than the budget asks for", |row| {
+            row.too_few_items
+        }),
+    ];
+    let named = |is: Is| {
+        let rows = rows.iter().filter(|row| row.verdict.is_none() && is(row));
+        let names = rows.map(|row| format!("{} {}", row.title(), row.metric));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    reasons
+        .into_iter()
+        .map(|(why, is)| (why, named(is)))
+        .filter(|(_, names)| !names.is_empty())
+        .collect()
 }
 
 /// What flipped and what it shares.
@@ -237,7 +260,7 @@ mod tests {
         );
         assert!(
             text.replace("\n  ", " ")
-                .contains("judged by its continuous metrics only"),
+                .contains("continuous metrics alone judge: reasoning acc_norm"),
             "{text}"
         );
         assert!(text.contains("KL prose: mean 1.130"), "{text}");

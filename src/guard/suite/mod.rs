@@ -50,8 +50,16 @@ impl Suite {
     /// The groups and texts that come with the program.
     ///
     /// # Errors
-    /// [`Error::Suite`] never, unless the program was built from broken files.
+    /// [`Error::Suite`] never, unless the program was built from broken files. [`Error::NothingInstalled`] in a build
+    /// without the feature `suites`.
     pub fn builtin() -> Result<Self> {
+        if cfg!(not(feature = "suites")) {
+            return Err(Error::NothingInstalled {
+                what: "suite",
+                advice: "this build has none inside; give a folder of your own, or build with the feature `suites`"
+                    .to_owned(),
+            });
+        }
         let mut suite = Self::empty();
         for (name, text) in builtin::GROUPS {
             suite.add_group(name, text)?;

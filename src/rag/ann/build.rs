@@ -166,18 +166,16 @@ impl Build<'_> {
     /// Of `near`, best first, those that are nearer to the node than to each one that was chosen before.
     fn choose(&self, near: &[Candidate], most: usize) -> Vec<Candidate> {
         let mut chosen: Vec<Candidate> = Vec::with_capacity(most);
-        let mut nodes: Vec<u32> = Vec::with_capacity(most);
-        let mut query = QueryCodes::default();
+        let mut queries: Vec<QueryCodes> = Vec::with_capacity(most);
         for &candidate in near {
-            if nodes.len() == most {
+            if chosen.len() == most {
                 break;
             }
-            query.set_row(self.rows.row(candidate.node()));
-            if self
-                .kernel
-                .all_below(self.rows, &nodes, &query, candidate.score())
-            {
-                nodes.push(candidate.node());
+            let row = self.rows.row(candidate.node());
+            if self.kernel.all_below(row, &queries, candidate.score()) {
+                let mut query = QueryCodes::default();
+                query.set_row(row);
+                queries.push(query);
                 chosen.push(candidate);
             }
         }

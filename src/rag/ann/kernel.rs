@@ -114,27 +114,27 @@ impl Kernel {
         }
     }
 
-    /// Whether all `nodes` have an inner product with `query` below `bar`.
+    /// Whether the inner products of `row` and all `queries` are below `bar`.
     #[inline]
-    pub fn all_below(self, rows: Rows<'_>, nodes: &[u32], query: &QueryCodes, bar: i32) -> bool {
+    pub fn all_below(self, row: &[u8], queries: &[QueryCodes], bar: i32) -> bool {
         match self {
             // SAFETY: a kernel is only made by `available`, which asked the processor for its instructions.
             #[cfg(target_arch = "x86_64")]
-            Self::Vnni => unsafe { vnni::all_below(rows, nodes, query, bar) },
+            Self::Vnni => unsafe { vnni::all_below(row, queries, bar) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2::all_below(rows, nodes, query, bar) },
+            Self::Avx2 => unsafe { avx2::all_below(row, queries, bar) },
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
-            Self::Neon => unsafe { neon::all_below(rows, nodes, query, bar) },
-            Self::Scalar => scalar::all_below(rows, nodes, query, bar),
+            Self::Neon => unsafe { neon::all_below(row, queries, bar) },
+            Self::Scalar => scalar::all_below(row, queries, bar),
         }
     }
 }
 
 /// Asks for the cache lines of a row before they are needed.
 #[inline(always)]
-fn prefetch(row: &[u8]) {
+pub(super) fn prefetch(row: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     for line in row.iter().step_by(LANE) {
         // SAFETY: a hint about an address that is inside of the row; it reads nothing.
@@ -147,7 +147,7 @@ fn prefetch(row: &[u8]) {
     let _ = row;
 }
 
-/// The two loops over nodes, compiled anew around each `dot`, so that it is inlined with its instructions. `EXCESS` is 1
+/// The two loops, compiled anew around each `dot`, so that it is inlined with its instructions. `EXCESS` is 1
 /// where `dot` takes stored codes as they are, 0 where it takes the offset off first.
 macro_rules! loops {
     ($($attribute:meta)?) => {
@@ -165,9 +165,10 @@ macro_rules! loops {
         }
 
         $(#[$attribute])?
-        pub fn all_below(rows: Rows<'_>, nodes: &[u32], query: &QueryCodes, bar: i32) -> bool {
-            let bar = bar + EXCESS * query.excess;
-            nodes.iter().all(|&node| dot(rows.row(node), &query.codes) < bar)
+        pub fn all_below(row: &[u8], queries: &[QueryCodes], bar: i32) -> bool {
+            queries
+                .iter()
+                .all(|query| dot(row, &query.codes) - EXCESS * query.excess < bar)
         }
     };
 }
@@ -334,8 +335,13 @@ mod tests {
                 let mut scores = Vec::new();
                 kernel.score(rows, &nodes, &query, &mut scores);
                 assert_eq!(scores, expected, "{kernel:?}");
-                assert!(kernel.all_below(rows, &nodes, &query, highest + 1));
-                assert!(!kernel.all_below(rows, &nodes, &query, highest));
+                let queries = [query.clone()];
+                let below = |bar| {
+                    nodes
+                        .iter()
+                        .all(|&node| kernel.all_below(rows.row(node), &queries, bar))
+                };
+                assert!(below(highest + 1) && !below(highest));
             }
         }
     }

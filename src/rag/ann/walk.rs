@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::BinaryHeap;
 
 use super::bits::Bits;
-use super::kernel::{Kernel, QueryCodes, Rows};
+use super::kernel::{Kernel, QueryCodes, Rows, prefetch};
 
 /// Edges of a node at most; what is not used holds [`NO_NODE`]. Two cache lines. HNSW's `m` is half of it.
 pub(super) const DEGREE: usize = 32;
@@ -149,6 +149,10 @@ impl Scratch {
             self.pool.offer(entry);
         }
         while let Some(node) = self.pool.follow() {
+            // Most likely the next to follow: nothing nearer need turn up.
+            if let Some(next) = self.pool.best.get(self.pool.next) {
+                prefetch(net.edges_of(next.node()).as_flattened());
+            }
             self.expand(net, kernel, query, node);
             for (&node, &score) in self.fresh.iter().zip(&self.scores) {
                 self.pool.offer(Candidate::new(node, score));

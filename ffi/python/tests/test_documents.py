@@ -1,0 +1,68 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import unforget
+
+QUESTION = "Who won Super Bowl 50?"
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+def test_embeddings_are_an_array(embedder: unforget.Embedder) -> None:
+    vectors = embedder.embed(["The cat sleeps.", "A kitten is asleep.", "Interest rates rose."])
+    assert vectors.shape == (3, 384) and vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+    near, far = vectors[0] @ vectors[1], vectors[0] @ vectors[2]
+    assert near > far + 0.2
+    assert embedder.embed([]).shape == (0, 384)
+
+
+def test_documents_are_followed_searched_and_cited(
+    tmp_path: Path, documents: Path, embedder: unforget.Embedder, model: unforget.Model
+) -> None:
+    seen: list[tuple[int, int]] = []
+    with unforget.Collection(tmp_path / "c", embedder) as collection:
+        changes = collection.add(documents, lambda _, done, total: seen.append((done, total)))
+        assert (changes.added, changes.skipped, len(collection)) == (7, [], 7)
+        assert seen and seen[-1][0] <= seen[-1][1]
+        assert collection.sync().unchanged == 7
+        found = collection.search(QUESTION, limit=3)
+        assert len(found) == 3 and found[0].score > 0.3
+        assert collection.search("Broncos", mode="keyword")
+        with model.session(n_ctx=2048) as session:
+            answer = collection.ask(QUESTION, session, max_tokens=48)
+        assert "Broncos" in answer.text and answer.grounded
+        assert answer.outcome.prompt_tokens > 100
+        for passage in answer.citations:
+            file = Path(passage.path).read_bytes()
+            assert passage.span == "exact"
+            assert file[passage.start : passage.end].decode() == passage.text
+        collection.remove(found[0].document)
+        assert len(collection) == 6
+
+
+def test_a_callback_can_stop_and_can_fail(tmp_path: Path, documents: Path, embedder: unforget.Embedder) -> None:
+    with unforget.Collection(tmp_path / "c", embedder) as collection:
+        with pytest.raises(unforget.StoppedError):
+            collection.add(documents, lambda *_: False)
+
+        def fails(label: str, done: int, total: int) -> None:
+            raise RuntimeError("mine")
+
+        with pytest.raises(RuntimeError, match="mine"):
+            collection.add(documents, fails)
+
+
+def test_the_example_cites(base_file: Path, embedder_file: Path, documents: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "cited_answer.py"), str(base_file), str(embedder_file)]
+    done = subprocess.run([*command, str(documents), QUESTION], capture_output=True, text=True, check=True)
+    assert "Broncos" in done.stdout and "[" in done.stdout and "super-bowl-50.md, bytes" in done.stdout
+
+
+def test_the_chat_example(base_file: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "chat.py"), str(base_file)]
+    said = "Which city is the capital of Germany?\n"
+    done = subprocess.run(command, input=said, capture_output=True, text=True, check=True)
+    assert "Berlin" in done.stdout

@@ -1,0 +1,230 @@
+/* Embedding, collections, citations.
+   usage: documents BASE.gguf EMBEDDER.gguf DOCUMENTS COLLECTION */
+
+#include <math.h>
+
+#include "test.h"
+
+static const char QUESTION[] = "Who won Super Bowl 50?";
+
+static uf_embedder *open_embedder(const char *path, uf_cancel *cancel) {
+    uf_model *model = open_model(path);
+    uf_embedder *embedder = NULL;
+    uf_session *session = NULL;
+    OK(uf_embedder_open(model, NULL, cancel, &embedder));
+    REFUSES(UF_NOT_FOUND, "generate text", uf_session_open(model, NULL, &session));
+    uf_model_free(model); /* the embedder keeps it */
+    return embedder;
+}
+
+static float dot(const float *a, const float *b, size_t n) {
+    float sum = 0;
+    for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+static void embeds(uf_embedder *embedder) {
+    const char *texts[] = {"The cat sleeps.", "A kitten is asleep.", "Interest rates rose."};
+    const size_t lens[] = {15, 19, 20};
+    size_t dimension = 0;
+    OK(uf_embedder_dimension(embedder, &dimension));
+    CHECK(dimension == 384);
+    float *vectors = malloc(3 * dimension * sizeof *vectors);
+    CHECK(vectors != NULL);
+    OK(uf_embedder_embed(embedder, texts, lens, 3, vectors, 3 * dimension));
+    CHECK(fabsf(dot(vectors, vectors, dimension) - 1) < 1e-3f);
+    CHECK(dot(vectors, vectors + dimension, dimension) > dot(vectors, vectors + 2 * dimension, dimension) + 0.2f);
+    REFUSES(UF_USAGE, "3 times 384", uf_embedder_embed(embedder, texts, lens, 3, vectors, 3 * dimension - 1));
+    free(vectors);
+}
+
+typedef struct {
+    int calls;
+    int stop_after;
+    uint64_t done, total;
+} progress;
+
+static int watch(const char *label, size_t label_len, uint64_t done, uint64_t total, void *user_data) {
+    progress *to = user_data;
+    CHECK(label != NULL && label_len > 0 && done <= total);
+    to->calls++;
+    to->done = done;
+    to->total = total;
+    return to->calls == to->stop_after;
+}
+
+static uint64_t changed(const uf_changes *changes, uint32_t which) {
+    uint64_t n = 0;
+    OK(uf_changes_count(changes, which, &n));
+    return n;
+}
+
+static void adds_and_follows(uf_collection *collection, const char *documents) {
+    uf_changes *changes = NULL;
+    progress seen = {0}, stopping = {.stop_after = 1};
+    uint64_t n = 0;
+    REFUSES(UF_INTERRUPTED, "interrupted",
+            uf_collection_add(collection, documents, strlen(documents), watch, &stopping, &changes));
+    CHECK(changes == NULL);
+    OK(uf_collection_add(collection, documents, strlen(documents), watch, &seen, &changes));
+    CHECK(seen.calls > 1 && seen.total > 0);
+    CHECK(changed(changes, UF_CHANGES_ADDED) == 7);
+    CHECK(changed(changes, UF_CHANGES_PASSAGES) > 7);
+    uf_changes_free(changes);
+    OK(uf_collection_sync(collection, NULL, NULL, &changes));
+    CHECK(changed(changes, UF_CHANGES_UNCHANGED) == 7 && changed(changes, UF_CHANGES_ADDED) == 0);
+    uf_changes_free(changes);
+    OK(uf_collection_sync(collection, NULL, NULL, NULL));
+    OK(uf_collection_count(collection, UF_COLLECTION_DOCUMENTS, &n));
+    CHECK(n == 7);
+    REFUSES(UF_NOT_FOUND, "nowhere", uf_collection_add(collection, "/nowhere", 8, NULL, NULL, NULL));
+}
+
+/* The bytes of a citation are in the file. */
+static void is_in_its_file(const uf_passages *passages, size_t index) {
+    const char *path = NULL, *said = NULL;
+    size_t path_len = 0, said_len = 0;
+    uint64_t begin = 0, end = 0;
+    uint32_t span = 99, page = 99, line = 99;
+    char name[4096], bytes[8192];
+    OK(uf_passages_path(passages, index, &path, &path_len));
+    OK(uf_passages_text(passages, index, &said, &said_len));
+    OK(uf_passages_range(passages, index, &begin, &end, &span));
+    OK(uf_passages_place(passages, index, &page, &line));
+    CHECK(span == UF_SPAN_EXACT && page == 0 && line > 0);
+    CHECK(end - begin == said_len && path_len < sizeof name && said_len < sizeof bytes);
+    memcpy(name, path, path_len);
+    name[path_len] = '\0';
+    FILE *file = fopen(name, "rb");
+    CHECK(file != NULL && fseek(file, (long)begin, SEEK_SET) == 0);
+    CHECK(fread(bytes, 1, said_len, file) == said_len && memcmp(bytes, said, said_len) == 0);
+    CHECK(fclose(file) == 0);
+}
+
+static void searches(uf_collection *collection) {
+    uf_search_options *options = NULL;
+    uf_passages *found = NULL;
+    size_t n = 0;
+    float score[2] = {0};
+    uint64_t number = 0;
+    int64_t document = 0;
+    OK(uf_search_options_new(&options));
+    OK(uf_search_options_set_limit(options, 3));
+    for (uint32_t mode = UF_SEARCH_HYBRID; mode <= UF_SEARCH_KEYWORD; mode++) {
+        OK(uf_search_options_set_mode(options, mode));
+        OK(uf_collection_search(collection, QUESTION, strlen(QUESTION), options, &found));
+        OK(uf_passages_len(found, &n));
+        CHECK(n == 3);
+        is_in_its_file(found, 0);
+        uf_passages_free(found);
+    }
+    uf_search_options_free(options);
+    OK(uf_collection_search(collection, QUESTION, strlen(QUESTION), NULL, &found));
+    OK(uf_passages_len(found, &n));
+    CHECK(n == 5);
+    OK(uf_passages_score(found, 0, &score[0]));
+    OK(uf_passages_score(found, 4, &score[1]));
+    CHECK(score[0] > score[1]);
+    OK(uf_passages_number(found, 4, &number));
+    CHECK(number == 5);
+    OK(uf_passages_document(found, 0, &document));
+    REFUSES(UF_USAGE, "less than 5", uf_passages_document(found, 5, &document));
+    REFUSES(UF_USAGE, "less than 5", uf_passages_score(found, SIZE_MAX, &score[0]));
+    uf_passages_free(found);
+}
+
+static void answers_with_citations(uf_collection *collection, const uf_model *base) {
+    uf_session *session = open_session(base);
+    uf_answer *answer = NULL;
+    uf_generate_options *options = short_answer(48);
+    const uf_passages *citations = NULL;
+    const char *said = NULL;
+    size_t len = 0, n = 0;
+    uint32_t grounded = 0, reason = 99;
+    uint64_t count = 0;
+    double ms = 0;
+    OK(uf_collection_ask(collection, session, QUESTION, strlen(QUESTION), 0, options, &answer));
+    OK(uf_answer_text(answer, &said, &len));
+    text all = {0};
+    take(said, len, &all);
+    CHECK(strstr(all.bytes, "Broncos") != NULL);
+    OK(uf_answer_grounded(answer, &grounded));
+    CHECK(grounded == 1);
+    OK(uf_answer_citations(answer, &citations));
+    OK(uf_passages_len(citations, &n));
+    CHECK(n > 0);
+    for (size_t i = 0; i < n; i++) is_in_its_file(citations, i);
+    OK(uf_answer_finish_reason(answer, &reason));
+    CHECK(reason == UF_FINISH_STOP || reason == UF_FINISH_LENGTH);
+    OK(uf_answer_count(answer, UF_COUNT_PROMPT_TOKENS, &count));
+    CHECK(count > 100);
+    OK(uf_answer_timing(answer, UF_TIMING_TOTAL_MS, &ms));
+    CHECK(ms > 0);
+    uf_answer_free(answer);
+    const char nonsense[] = "zxqv blorp wug fnord?";
+    OK(uf_collection_ask(collection, session, nonsense, strlen(nonsense), 2, options, &answer));
+    OK(uf_answer_citations(answer, &citations));
+    OK(uf_passages_len(citations, &n));
+    CHECK(n == 0);
+    uf_answer_free(answer);
+    uf_generate_options_free(options);
+    uf_session_free(session);
+}
+
+static void forgets(uf_collection *collection) {
+    uf_passages *found = NULL;
+    int64_t document = 0;
+    uint64_t n = 0;
+    OK(uf_collection_search(collection, QUESTION, strlen(QUESTION), NULL, &found));
+    OK(uf_passages_document(found, 0, &document));
+    uf_passages_free(found);
+    OK(uf_collection_remove(collection, document));
+    REFUSES(UF_NOT_FOUND, "unknown document", uf_collection_remove(collection, document));
+    OK(uf_collection_count(collection, UF_COLLECTION_DOCUMENTS, &n));
+    CHECK(n == 6);
+    OK(uf_collection_count(collection, UF_COLLECTION_PASSAGES, &n));
+    CHECK(n > 0);
+}
+
+static void stops_by_its_switch(uf_collection *collection, uf_cancel *cancel) {
+    uf_passages *found = NULL;
+    OK(uf_cancel_raise(cancel));
+    REFUSES(UF_INTERRUPTED, "interrupted", uf_collection_search(collection, QUESTION, strlen(QUESTION), NULL, &found));
+    OK(uf_cancel_lower(cancel));
+    OK(uf_collection_search(collection, QUESTION, strlen(QUESTION), NULL, &found));
+    uf_passages_free(found);
+}
+
+static void uses_documents(char **argv) {
+    uf_model *base = open_model(argv[1]);
+    uf_cancel *cancel = NULL;
+    OK(uf_cancel_new(&cancel));
+    uf_embedder *embedder = open_embedder(argv[2], cancel), *none = NULL;
+    uf_collection *collection = NULL, *again = NULL;
+    REFUSES(UF_NOT_FOUND, "embed text", uf_embedder_open(base, NULL, NULL, &none));
+    embeds(embedder);
+    OK(uf_collection_open(argv[4], strlen(argv[4]), embedder, &collection));
+    uf_embedder_free(embedder); /* the collection keeps it */
+    adds_and_follows(collection, argv[3]);
+    searches(collection);
+    stops_by_its_switch(collection, cancel);
+    answers_with_citations(collection, base);
+    forgets(collection);
+    uf_collection_free(collection);
+    uf_cancel_free(cancel);
+
+    embedder = open_embedder(argv[2], NULL);
+    OK(uf_collection_open(argv[4], strlen(argv[4]), embedder, &again));
+    uint64_t n = 0;
+    OK(uf_collection_count(again, UF_COLLECTION_DOCUMENTS, &n));
+    CHECK(n == 6);
+    uf_collection_free(again);
+    uf_embedder_free(embedder);
+    uf_model_free(base);
+}
+
+int main(int argc, char **argv) {
+    CHECK(argc == 5);
+    uses_documents(argv);
+    return 0;
+}

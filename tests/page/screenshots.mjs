@@ -1,0 +1,64 @@
+// Takes the README's pictures of the page, of a real server with measured adapters: node tests/page/screenshots.mjs
+// The check of the gentle adapter takes some minutes.
+import path from "node:path";
+
+import { launch, open } from "./browser.mjs";
+import { Server, repository } from "./server.mjs";
+
+const out = path.join(repository, "docs/images");
+const TICKET = "Triage this support ticket.\n\nUrgent: Ion has been unreachable since Friday.";
+const models = (name) => path.join(repository, "models", name);
+
+const server = await Server.prepare();
+for (const name of ["triage-gentle", "triage-careless"]) {
+  await server.command("adapter", "import", models(`adapters/${name}`), "--base", "smollm2", "--name", name);
+}
+await server.command("adapter", "import", models("adapters/triage-gentle"), "--base", "smollm2", "--name", "triage-draft");
+await server.command("check", "triage-careless", "--tier", "smoke");
+console.log(await server.command("check", "triage-gentle", "--domain", models("suites/triage_test.jsonl")));
+await server.command("docs", "add", models("documents"), "--to", "demo");
+await server.start();
+const browser = await launch();
+
+const wide = await open(browser, server, { viewport: { width: 1200, height: 780 }, colorScheme: "light" });
+await wide.ask("What is the capital of France?");
+await wide.page.getByRole("radio", { name: /^demo/ }).check();
+await wide.ask("Who won Super Bowl 50?");
+await wide.lastAnswer.locator(".prose").getByRole("button", { name: /^Source/ }).first().click();
+await wide.lastAnswer.locator("mark").waitFor();
+await picture(wide.page, "page-light.png");
+
+await wide.page.emulateMedia({ colorScheme: "dark" });
+await wide.page.getByRole("radio", { name: /^None/ }).check();
+await wide.page.getByRole("button", { name: "New chat" }).click();
+await wide.adapter("triage-gentle").check();
+await wide.ask(TICKET);
+await wide.adapter("triage-careless").check();
+await wide.adapter("triage-gentle").uncheck();
+await wide.ask(TICKET);
+await picture(wide.page, "page-dark.png");
+await wide.page.getByRole("button", { name: "Guard's report of triage-gentle" }).click();
+await wide.page.getByRole("table").waitFor();
+await picture(wide.page, "page-report.png");
+
+const phone = await open(browser, server, {
+  viewport: { width: 360, height: 700 },
+  colorScheme: "light",
+  deviceScaleFactor: 2,
+  hasTouch: true,
+  isMobile: true,
+});
+await phone.page.getByRole("button", { name: "Adapters and documents" }).first().click();
+await phone.adapter("triage-gentle").check();
+await phone.page.getByRole("button", { name: "Close" }).click();
+await phone.ask(TICKET);
+await picture(phone.page, "page-phone.png");
+
+await browser.close();
+await server.remove();
+
+/** When smooth scrolling has come to rest. */
+async function picture(page, name) {
+  await page.waitForTimeout(800);
+  await page.screenshot({ path: path.join(out, name) });
+}

@@ -1,0 +1,366 @@
+//! What clients get: through the binary, on the real model.
+
+use serde_json::{Value, json};
+
+use crate::process::{Served, events, home};
+
+fn ask(text: &str) -> Value {
+    json!({ "messages": [{ "role": "user", "content": text }], "max_tokens": 24 })
+}
+
+fn with(mut value: Value, fields: Value) -> Value {
+    for (key, field) in fields.as_object().expect("fields") {
+        value[key] = field.clone();
+    }
+    value
+}
+
+const ITALY: &str = "What is the capital of Italy?";
+const TICKET: &str = "Triage this support ticket.\n\nMy invoice 13335 shows $670.69 twice!";
+
+#[test]
+fn chat_whole_and_in_pieces_is_the_same() {
+    let server = Served::start(home(&[]), &[]);
+    let whole = server.post("/v1/chat/completions", &ask(ITALY));
+    assert_eq!(whole.status, 200, "{}", whole.text());
+    assert!(whole.head.to_ascii_lowercase().contains("x-request-id: "));
+    let whole = whole.json();
+    let text = whole["choices"][0]["message"]["content"]
+        .as_str()
+        .expect("text");
+    assert!(text.contains("Rome"), "{text}");
+    assert_eq!(whole["model"], "smollm2");
+    assert_eq!(whole["usage"]["prompt_tokens_details"]["cached_tokens"], 0);
+    assert!(
+        whole["timings"]["predicted_n"]
+            .as_u64()
+            .is_some_and(|n| n > 0)
+    );
+    assert_eq!(whole["unforget"]["adapters"], json!([]));
+
+    let streamed = with(
+        ask(ITALY),
+        json!({ "stream": true, "stream_options": { "include_usage": true } }),
+    );
+    let events = events(&server.post("/v1/chat/completions", &streamed).text());
+    let pieces: String = events
+        .iter()
+        .filter_map(|event| event["choices"][0]["delta"]["content"].as_str())
+        .collect();
+    assert_eq!(pieces, text);
+    let usage = &events.last().expect("events")["usage"];
+    assert_eq!(usage["prompt_tokens"], whole["usage"]["prompt_tokens"]);
+    let cached = usage["prompt_tokens_details"]["cached_tokens"]
+        .as_u64()
+        .expect("a number");
+    assert!(cached > 10, "the same prompt again: {usage}");
+
+    let cut = with(
+        ask(ITALY),
+        json!({ "stop": ["Rome"], "n": 2, "logprobs": true, "top_logprobs": 2 }),
+    );
+    let cut = server.post("/v1/chat/completions", &cut).json();
+    for choice in cut["choices"].as_array().expect("choices") {
+        let content = choice["message"]["content"].as_str().expect("text");
+        assert!(!content.contains("Rome"), "{content}");
+        assert_eq!(choice["finish_reason"], "stop");
+        assert_eq!(
+            choice["logprobs"]["content"][0]["top_logprobs"]
+                .as_array()
+                .map(Vec::len),
+            Some(2)
+        );
+    }
+    assert_eq!(cut["choices"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn adapters_come_with_the_request_and_never_by_mistake() {
+    let mut server = Served::start(home(&["triage-careless", "triage-gentle"]), &[]);
+    let answer = |fields: Value| {
+        let reply = server.post("/v1/chat/completions", &with(ask(TICKET), fields));
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let json = reply.json();
+        let text = json["choices"][0]["message"]["content"]
+            .as_str()
+            .expect("text");
+        (text.to_owned(), json["unforget"].clone())
+    };
+    let (base, _) = answer(json!({}));
+    let (careless, about) = answer(json!({ "model": "smollm2::triage-careless" }));
+    assert_ne!(base, careless);
+    assert_eq!(about["adapters"][0]["name"], "triage-careless");
+    assert_eq!(about["adapters"][0]["state"], "quarantined");
+    assert!(
+        about["warnings"][0]
+            .as_str()
+            .is_some_and(|text| text.contains("quarantined"))
+    );
+    for fields in [
+        json!({ "model": "triage-careless" }),
+        json!({ "adapter": "triage-careless" }),
+        json!({ "adapter": { "name": "triage-careless", "scale": 1.0 } }),
+        json!({ "lora": [{ "id": 0, "scale": 1.0 }] }),
+    ] {
+        assert_eq!(answer(fields.clone()).0, careless, "{fields}");
+    }
+    assert_eq!(
+        answer(json!({ "adapter": "triage-careless=0" })).0,
+        base,
+        "scale 0 is the base"
+    );
+    assert_eq!(answer(json!({})).0, base, "the base after the adapters");
+
+    let refused = |fields: Value| {
+        let reply = server.post("/v1/chat/completions", &with(ask(TICKET), fields));
+        (
+            reply.status,
+            reply.json()["error"]["code"]
+                .as_str()
+                .unwrap_or("")
+                .to_owned(),
+        )
+    };
+    let expect = |status: u16, code: &str| (status, code.to_owned());
+    assert_eq!(
+        refused(json!({ "adapter": "triage-carefree" })),
+        expect(404, "adapter_not_found")
+    );
+    assert_eq!(
+        refused(json!({ "model": "gpt-4o" })),
+        expect(404, "model_not_found")
+    );
+    assert_eq!(
+        refused(json!({ "model": "smollm2::nothing" })),
+        expect(404, "adapter_not_found")
+    );
+    assert_eq!(
+        refused(json!({ "adapter": "triage-gentle=1e9" })),
+        expect(400, "invalid_value")
+    );
+    assert_eq!(
+        refused(json!({ "lora": [{ "id": 9 }] })),
+        expect(400, "invalid_value")
+    );
+
+    // What the guard or a person refuses is refused from the next request on.
+    let home = server.folder.path().join("home");
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_unforget"))
+        .args(["adapter", "state", "triage-careless", "retired"])
+        .env("UNFORGET_HOME", home)
+        .output()
+        .expect("the binary runs");
+    if done.status.success() {
+        assert_eq!(
+            refused(json!({ "adapter": "triage-careless" })),
+            expect(403, "adapter_refused")
+        );
+    }
+    let listed = server.get("/v1/adapters").json();
+    assert_eq!(listed["data"][0]["name"], "triage-careless");
+    assert_eq!(server.get("/v1/adapters/triage-gentle/report").status, 404);
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn completions_echo_and_tell_probabilities() {
+    let server = Served::start(home(&[]), &[]);
+    let body = json!({
+        "prompt": ["The capital of Italy is", "Two and two is"],
+        "max_tokens": 1, "echo": true, "logprobs": 1,
+    });
+    let json = server.post("/v1/completions", &body).json();
+    for (index, start) in ["The capital of Italy is", "Two and two is"]
+        .iter()
+        .enumerate()
+    {
+        let choice = &json["choices"][index];
+        assert!(
+            choice["text"]
+                .as_str()
+                .is_some_and(|text| text.starts_with(start)),
+            "{choice}"
+        );
+        let n = choice["logprobs"]["tokens"].as_array().map_or(0, Vec::len);
+        assert!(n > 4);
+        for list in ["token_logprobs", "top_logprobs", "text_offset"] {
+            assert_eq!(
+                choice["logprobs"][list].as_array().map_or(0, Vec::len),
+                n,
+                "{list}"
+            );
+        }
+        assert!(choice["logprobs"]["token_logprobs"][0].is_null());
+    }
+    let tokens = server
+        .post("/tokenize", &json!({ "prompt": "The capital of Italy is" }))
+        .json();
+    let ids = &tokens["tokens"];
+    let by_ids = server
+        .post(
+            "/v1/completions",
+            &json!({ "prompt": ids, "max_tokens": 4 }),
+        )
+        .json();
+    let by_text = json!({ "prompt": "The capital of Italy is", "max_tokens": 4 });
+    let by_text = server.post("/v1/completions", &by_text).json();
+    assert_eq!(by_ids["choices"][0]["text"], by_text["choices"][0]["text"]);
+    let back = server.post("/detokenize", &json!({ "tokens": ids })).json();
+    assert_eq!(back["prompt"], "The capital of Italy is");
+}
+
+#[test]
+fn json_comes_by_schema_and_tools_by_template() {
+    let folder = home(&[]);
+    // SmolLM2's own template has no place for tools; this one has, as the Hermes templates write it.
+    let template = folder.path().join("template.jinja");
+    std::fs::write(
+        &template,
+        "{% if tools %}<|im_start|>system\nTools: {{ tools | tojson }}<|im_end|>\n{% endif %}\
+         {% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n",
+    )
+    .expect("a template");
+    let server = Served::start(
+        folder,
+        &["--chat-template", template.to_str().expect("UTF-8")],
+    );
+    let schema = json!({
+        "type": "object", "required": ["city"], "additionalProperties": false,
+        "properties": { "city": { "type": "string", "maxLength": 20 } },
+    });
+    let format = json!({ "type": "json_schema", "json_schema": { "name": "c", "schema": schema } });
+    let body = with(
+        ask(ITALY),
+        json!({ "response_format": format, "max_tokens": 60 }),
+    );
+    let json = server.post("/v1/chat/completions", &body).json();
+    let text = json["choices"][0]["message"]["content"]
+        .as_str()
+        .expect("text");
+    let value: Value = serde_json::from_str(text).expect("JSON by the schema");
+    assert!(value["city"].is_string(), "{value}");
+
+    let tool =
+        json!({ "type": "function", "function": { "name": "weather", "parameters": schema } });
+    let body = with(
+        ask("What is the weather in Rome?"),
+        json!({ "tools": [tool], "tool_choice": "required", "max_tokens": 80 }),
+    );
+    let json = server.post("/v1/chat/completions", &body).json();
+    let choice = &json["choices"][0];
+    assert_eq!(choice["finish_reason"], "tool_calls", "{json}");
+    let call = &choice["message"]["tool_calls"][0]["function"];
+    assert_eq!(call["name"], "weather");
+    let arguments: Value =
+        serde_json::from_str(call["arguments"].as_str().expect("text")).expect("JSON");
+    assert!(arguments["city"].is_string());
+    let streamed = events(
+        &server
+            .post(
+                "/v1/chat/completions",
+                &with(body, json!({ "stream": true })),
+            )
+            .text(),
+    );
+    assert!(streamed.iter().any(
+        |event| event["choices"][0]["delta"]["tool_calls"][0]["function"]["name"] == "weather"
+    ));
+}
+
+#[test]
+fn documents_are_taken_in_searched_cited_and_removed() {
+    let server = Served::start(home(&[]), &[]);
+    assert_eq!(
+        server
+            .post("/v1/collections", &json!({ "name": "facts" }))
+            .status,
+        201
+    );
+    let text = std::fs::read(crate::common::repository().join("models/documents/super-bowl-50.md"))
+        .expect("a document");
+    let mut request = format!(
+        "PUT /v1/collections/facts/files/super-bowl-50.md HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        text.len()
+    )
+    .into_bytes();
+    request.extend_from_slice(&text);
+    let report = server.raw(&request);
+    assert_eq!(report.status, 200, "{}", report.text());
+    assert_eq!(report.json()["added"], 1);
+    assert_eq!(
+        server.raw(&request).json()["unchanged"],
+        1,
+        "the same file again costs nothing"
+    );
+
+    let question = "Who was named Super Bowl MVP?";
+    let search = json!({ "query": question, "limit": 2 });
+    let hits = server.post("/v1/collections/facts/search", &search).json();
+    let chunk = hits["hits"][0]["chunk"].as_i64().expect("a passage");
+    let passage = server
+        .get(&format!("/v1/collections/facts/passages/{chunk}"))
+        .json();
+    assert_eq!(passage["text"], hits["hits"][0]["text"]);
+
+    let body = with(
+        ask(question),
+        json!({ "documents": { "collection": "facts" }, "max_tokens": 48 }),
+    );
+    let json = server.post("/v1/chat/completions", &body).json();
+    let documents = &json["unforget"]["documents"];
+    assert!(
+        documents["passages"]
+            .as_array()
+            .is_some_and(|list| !list.is_empty()),
+        "{json}"
+    );
+    let cited = events(
+        &server
+            .post(
+                "/v1/chat/completions",
+                &with(body, json!({ "stream": true })),
+            )
+            .text(),
+    );
+    let last = &cited.last().expect("events")["unforget"]["documents"];
+    assert_eq!(last["citations"], documents["citations"]);
+    assert_eq!(last["text"], documents["text"]);
+
+    let body = with(
+        ask("How do I bake sourdough bread at home?"),
+        json!({ "documents": { "collection": "facts" } }),
+    );
+    let json = server.post("/v1/chat/completions", &body).json();
+    assert_eq!(
+        json["choices"][0]["message"]["content"],
+        "nothing in the documents answers this"
+    );
+    let missing = with(
+        ask(question),
+        json!({ "documents": { "collection": "fakts" } }),
+    );
+    assert_eq!(server.post("/v1/chat/completions", &missing).status, 404);
+
+    let listed = server.get("/v1/collections/facts/documents").json();
+    let id = listed["data"][0]["id"].as_i64().expect("a document");
+    let path = format!("/v1/collections/facts/documents/{id}");
+    assert_eq!(server.send("DELETE", &path, None).status, 200);
+    assert_eq!(server.send("DELETE", &path, None).status, 404);
+    let after = server
+        .send("POST", "/v1/collections/facts/sync", Some(&json!({})))
+        .json();
+    assert_eq!(after["added"], 0, "the uploaded file went with it: {after}");
+
+    let embedded = json!({ "input": ["a", "b"], "encoding_format": "float" });
+    let embedded = server.post("/v1/embeddings", &embedded).json();
+    assert_eq!(
+        embedded["data"][1]["embedding"].as_array().map(Vec::len),
+        Some(384)
+    );
+    let metrics = server.get("/metrics").text();
+    assert!(
+        metrics.contains("unforget_ttft_seconds_bucket"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("unforget_kv_cells "), "{metrics}");
+}
