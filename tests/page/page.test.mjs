@@ -39,9 +39,9 @@ test("a conversation, and an adapter switched in the middle", async () => {
   const { page } = visit;
   await page.getByRole("heading", { name: "Talk to smollm2" }).waitFor();
 
-  let answer = await visit.ask("What is the capital of France?");
+  let answer = await visit.ask("What is 2 + 2?");
   assert.match(await answer.innerText(), /\d tokens\/s[^]*first token \d/);
-  assert.match(await answer.locator(".prose").innerText(), /Paris/);
+  assert.match(await answer.locator(".prose").innerText(), /\b4\b/);
   assert.equal(visit.lastRequest.adapter, undefined);
 
   await visit.adapter("triage-gentle").check();

@@ -13,7 +13,6 @@ const server = await Server.prepare();
 for (const name of ["triage-gentle", "triage-careless"]) {
   await server.command("adapter", "import", models(`adapters/${name}`), "--base", "smollm2", "--name", name);
 }
-await server.command("adapter", "import", models("adapters/triage-gentle"), "--base", "smollm2", "--name", "triage-draft");
 await server.command("check", "triage-careless", "--tier", "smoke");
 console.log(await server.command("check", "triage-gentle", "--domain", models("suites/triage_test.jsonl")));
 await server.command("docs", "add", models("documents"), "--to", "demo");
@@ -21,7 +20,7 @@ await server.start();
 const browser = await launch();
 
 const wide = await open(browser, server, { viewport: { width: 1200, height: 780 }, colorScheme: "light" });
-await wide.ask("What is the capital of France?");
+await wide.ask("Name three colours.");
 await wide.page.getByRole("radio", { name: /^demo/ }).check();
 await wide.ask("Who won Super Bowl 50?");
 await wide.lastAnswer.locator(".prose").getByRole("button", { name: /^Source/ }).first().click();
