@@ -261,7 +261,7 @@ test("a phone's width, in the dark", async () => {
 test("in the light, and at the narrowest", async () => {
   const visit = await open(browser, server, { viewport: { width: 320, height: 560 }, colorScheme: "light" });
   assert.ok(!(await isDark(visit.page)));
-  await visit.adapter("triage-gentle").waitFor({ state: "attached" });
+  await visit.page.locator("#adapters .card").first().waitFor({ state: "attached" });
   await assertNoOverflow(visit.page);
   await assertAccessible(visit.page, "narrow in the light");
   await visit.page.setViewportSize({ width: 1280, height: 820 });
