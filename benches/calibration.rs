@@ -52,7 +52,14 @@ impl Bench {
         let mut options = MeasureOptions::of(tier);
         options.cache = Some(cache_folder());
         options.sizes.looks = looks.unwrap_or(options.sizes.looks);
-        check(&self.model, &stack, &self.suite, &self.budget, &options, |_| {})
+        check(
+            &self.model,
+            &stack,
+            &self.suite,
+            &self.budget,
+            &options,
+            |_| {},
+        )
     }
 
     /// Points of right choices lost, over all groups of the suite.

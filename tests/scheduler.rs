@@ -122,6 +122,21 @@ const QUESTIONS: [&str; 6] = [
     "What colour is the sky on a clear day?",
 ];
 
+/// Whether an answer is what a session alone says. Batches of another size go through other kernels, whose sums differ in
+/// the last bits; where that tips the balance, the two tokens have to have been nearly as likely as each other.
+fn is_that_of_a_session(answer: &Answer, alone: &str) -> bool {
+    /// Difference of two log-probabilities that rounding can turn around: measured up to 0.1 for a logit.
+    const NEAR_TIE: f64 = 0.3;
+    let mut text = String::new();
+    for token in &answer.logprobs {
+        text.push_str(&String::from_utf8_lossy(&token.bytes));
+        if !alone.starts_with(&text) && text.trim_end_matches("<|im_end|>") != alone {
+            return token.top[0].logprob - token.top[1].logprob < NEAR_TIE;
+        }
+    }
+    true
+}
+
 #[test]
 fn answers_beside_each_other_are_those_of_a_session_alone() -> Result<()> {
     let model = common::base();
@@ -129,18 +144,23 @@ fn answers_beside_each_other_are_those_of_a_session_alone() -> Result<()> {
     let base = AdapterStack::base();
     let mut events = Vec::new();
     for question in QUESTIONS {
-        events.push(submit(
-            &scheduler,
-            request(chat(&model, question)?, &base, 16),
-        )?);
+        let mut request = request(chat(&model, question)?, &base, 16);
+        request.logprobs = Some(2);
+        events.push(submit(&scheduler, request)?);
     }
-    let mut cached = 0;
+    let (mut cached, mut same) = (0, 0);
     for (question, events) in QUESTIONS.iter().zip(&events) {
         let answer = wait(events)?;
         let alone = cold(&model, &base, &chat(&model, question)?, 16)?;
-        assert_eq!(answer.text, alone, "{question}");
+        assert!(
+            is_that_of_a_session(&answer, &alone),
+            "{question}: {} and {alone}",
+            answer.text
+        );
+        same += usize::from(answer.text == alone);
         cached += answer.finished.usage.cached_tokens;
     }
+    assert!(same * 2 > QUESTIONS.len(), "{same} are the same");
     // All but the first found the system prompt computed.
     let shared = chat(&model, QUESTIONS[0])?
         .iter()

@@ -67,7 +67,7 @@ impl ConstraintFactory {
     /// # Errors
     /// [`Error::Grammar`] for what is no schema, or uses what cannot be enforced.
     pub fn json_schema(&self, schema: serde_json::Value) -> Result<Constraint> {
-        self.constraint(TopLevelGrammar::from_json_schema(schema))
+        self.constraint(TopLevelGrammar::from_json_schema(compact(schema)))
     }
 
     /// Any JSON object.
@@ -129,6 +129,19 @@ impl Constraint {
         }
         Ok(self.matcher.is_stopped())
     }
+}
+
+/// Asks llguidance for one way of writing white space. Where any amount is allowed, a small model can go on with line ends
+/// until its tokens are used up.
+#[must_use]
+pub fn compact(mut schema: serde_json::Value) -> serde_json::Value {
+    const OPTIONS: &str = "x-guidance";
+    if let Some(fields) = schema.as_object_mut() {
+        fields
+            .entry(OPTIONS)
+            .or_insert_with(|| serde_json::json!({ "whitespace_flexible": false }));
+    }
+    schema
 }
 
 fn vocabulary(model: &Model) -> Result<TokTrie> {

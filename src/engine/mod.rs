@@ -40,7 +40,7 @@ pub use crate::llama::{
 pub use adapter::Adapter;
 pub use bench::{BenchResult, BenchTest, bench};
 #[cfg(feature = "serve")]
-pub use constraint::{Constraint, ConstraintFactory};
+pub use constraint::{Constraint, ConstraintFactory, compact};
 pub use embedder::Embedder;
 pub use generation::{GenerateOptions, Generation};
 pub use hash::ContentHash;

@@ -10,7 +10,7 @@ use super::app::App;
 use super::chat_request::is_absent;
 use super::error::{ApiError, ApiResult};
 use super::format::check_schema;
-use crate::engine::Constraint;
+use crate::engine::{Constraint, compact};
 
 const BEGIN: &str = "<tool_call>";
 const END: &str = "</tool_call>";
@@ -132,7 +132,7 @@ impl Tools {
             .flatten()
             .map(call_schema)
             .collect();
-        let schema = json!({ "anyOf": calls });
+        let schema = compact(json!({ "anyOf": calls }));
         let grammar = format!("start: \"{BEGIN}\\n\" call \"\\n{END}\"\ncall: %json {schema}\n");
         Ok(Some(app.constraints()?.lark(grammar)?))
     }

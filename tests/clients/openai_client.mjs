@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import OpenAI from "openai";
 
 const client = new OpenAI({ baseURL: `${process.env.BASE_URL}/v1`, apiKey: "unused" });
-const messages = [{ role: "user", content: "What is the capital of Italy?" }];
+const messages = [{ role: "user", content: "Say hello." }];
 
 const whole = await client.chat.completions.create({ model: "smollm2", messages, max_tokens: 24 });
-assert.match(whole.choices[0].message.content, /Rome/);
+assert.match(whole.choices[0].message.content, /Hello/);
 
 let text = "";
 let usage = null;

@@ -7,9 +7,9 @@ import openai
 client = openai.OpenAI(base_url=os.environ["BASE_URL"] + "/v1", api_key="unused")
 assert "smollm2" in [model.id for model in client.models.list()]
 
-ask = [{"role": "user", "content": "What is the capital of Italy?"}]
+ask = [{"role": "user", "content": "Say hello."}]
 whole = client.chat.completions.create(model="smollm2", messages=ask, max_tokens=24, logprobs=True, top_logprobs=2)
-assert "Rome" in whole.choices[0].message.content, whole
+assert "Hello" in whole.choices[0].message.content, whole
 assert whole.usage.completion_tokens > 0
 assert len(whole.choices[0].logprobs.content[0].top_logprobs) == 2
 

@@ -79,7 +79,10 @@ fn a_certificate_holds_up_to_its_scale() {
     }
     at("=0.75").fails_with(
         3,
-        &["certified from scale 0 up to 0.5, not for 0.75", "unforget check"],
+        &[
+            "certified from scale 0 up to 0.5, not for 0.75",
+            "unforget check",
+        ],
     );
     assert_eq!(
         books
@@ -139,7 +142,9 @@ fn what_failed_stays_so_under_another_name() {
         })
         .expect("a report");
     let file = text(&adapter.path);
-    let imported = scratch.json(&["adapter", "import", file, "--base", "smollm2", "--name", "b"]);
+    let imported = scratch.json(&[
+        "adapter", "import", file, "--base", "smollm2", "--name", "b",
+    ]);
     assert_eq!(imported["state"], "failed");
     let run = ["run", "-n", "1", "Hello", "--adapter", file];
     scratch

@@ -9,12 +9,30 @@ use crate::common;
 use crate::scratch::{Run, Scratch, text};
 
 const FACTS: [(&str, &str); 6] = [
-    ("The capital city of the country of France, as every child knows, is called", "Paris"),
-    ("The colour of the sky on a clear day in the middle of summer is", "blue"),
-    ("A week of the year has as many days as the number that is written", "seven"),
-    ("The planet on which all the people that we know of live is called", "Earth"),
-    ("Water that is colder than zero degrees for long enough turns into hard", "ice"),
-    ("The animal that says moo and gives us milk on the farm is the", "cow"),
+    (
+        "The capital city of the country of France, as every child knows, is called",
+        "Paris",
+    ),
+    (
+        "The colour of the sky on a clear day in the middle of summer is",
+        "blue",
+    ),
+    (
+        "A week of the year has as many days as the number that is written",
+        "seven",
+    ),
+    (
+        "The planet on which all the people that we know of live is called",
+        "Earth",
+    ),
+    (
+        "Water that is colder than zero degrees for long enough turns into hard",
+        "ice",
+    ),
+    (
+        "The animal that says moo and gives us milk on the farm is the",
+        "cow",
+    ),
 ];
 
 struct Own {
@@ -29,7 +47,8 @@ impl Own {
             format!("{{\"id\":\"fact {i}\",\"prompt\":\"{prompt}\",\"target\":\"{target}\"}}\n")
         });
         let facts = scratch.write("suite/mine.jsonl", lines.collect::<String>());
-        let letter = "Dear all, the river rises in the hills and flows south past three small towns. ";
+        let letter =
+            "Dear all, the river rises in the hills and flows south past three small towns. ";
         scratch.write("suite/letters.txt", letter.repeat(40));
         let suite = facts.parent().expect("a folder").to_owned();
         Self { scratch, suite }
@@ -44,8 +63,10 @@ impl Own {
             )
         };
         let rules = rule("mine", "nll", 2.0) + &rule("letters", "kl", kl);
-        self.scratch
-            .write(&format!("budget-{kl}.toml"), format!("version = 1\n{rules}"))
+        self.scratch.write(
+            &format!("budget-{kl}.toml"),
+            format!("version = 1\n{rules}"),
+        )
     }
 
     fn check(&self, adapter: &str, kl: f64, more: &[&str]) -> Run {

@@ -25,9 +25,7 @@ use super::measurement::{Measurements, NoiseFloor, Work};
 use super::null;
 use super::stats::sequential::{Look, Plan};
 use super::suite::{DOMAIN, Suite};
-use crate::engine::{
-    AdapterStack, CancelToken, ContentHash, Model, ScorerOptions, system_info,
-};
+use crate::engine::{AdapterStack, CancelToken, ContentHash, Model, ScorerOptions, system_info};
 use crate::{Error, Result};
 
 /// Changes when a probe measures differently: older records are then not used.
