@@ -41,7 +41,7 @@ static TOKENS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// This program's own fence, closed or not.
-static FENCES: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"(?i)<(\s*/?\s*passage)"));
+static FENCES: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"(?i)<\s*/?\s*(passage(?:\s+\d{1,3})?)\s*>?"));
 
 /// A role at the beginning of a line, as in a transcript: `### Assistant:`.
 static ROLES: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -85,7 +85,7 @@ pub(super) fn neutralise(text: &str) -> Neutral {
         format!("({})", name.map_or("token", |name| name.as_str().trim()))
     });
     let text = replace(&FENCES, &text, &mut changes, |found| {
-        format!("({}", found.get(1).map_or("", |name| name.as_str()))
+        format!("({})", found.get(1).map_or("", |name| name.as_str()))
     });
     let text = replace(&ROLES, &text, &mut changes, |found| {
         let part = |group| found.get(group).map_or("", |part| part.as_str());

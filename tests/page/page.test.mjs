@@ -39,9 +39,9 @@ test("a conversation, and an adapter switched in the middle", async () => {
   const { page } = visit;
   await page.getByRole("heading", { name: "Talk to smollm2" }).waitFor();
 
-  let answer = await visit.ask("What is the capital of France?");
+  let answer = await visit.ask("What is 2 + 2?");
   assert.match(await answer.innerText(), /\d tokens\/s[^]*first token \d/);
-  assert.match(await answer.locator(".prose").innerText(), /Paris/);
+  assert.match(await answer.locator(".prose").innerText(), /\b4\b/);
   assert.equal(visit.lastRequest.adapter, undefined);
 
   await visit.adapter("triage-gentle").check();
@@ -261,7 +261,7 @@ test("a phone's width, in the dark", async () => {
 test("in the light, and at the narrowest", async () => {
   const visit = await open(browser, server, { viewport: { width: 320, height: 560 }, colorScheme: "light" });
   assert.ok(!(await isDark(visit.page)));
-  await visit.adapter("triage-gentle").waitFor({ state: "attached" });
+  await visit.page.locator("#adapters .card").first().waitFor({ state: "attached" });
   await assertNoOverflow(visit.page);
   await assertAccessible(visit.page, "narrow in the light");
   await visit.page.setViewportSize({ width: 1280, height: 820 });

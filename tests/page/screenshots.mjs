@@ -1,5 +1,6 @@
-// Takes the README's pictures of the page, of a real server with measured adapters: node tests/page/screenshots.mjs
-// The check of the gentle adapter takes some minutes.
+// Takes the README's pictures of the page, of a real server: node tests/page/screenshots.mjs [--certify]
+// With --certify the gentle adapter is measured first, which takes some minutes.
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
 
 import { launch, open } from "./browser.mjs";
@@ -9,19 +10,22 @@ const out = path.join(repository, "docs/images");
 const TICKET = "Triage this support ticket.\n\nUrgent: Ion has been unreachable since Friday.";
 const models = (name) => path.join(repository, "models", name);
 
+await mkdir(out, { recursive: true });
 const server = await Server.prepare();
 for (const name of ["triage-gentle", "triage-careless"]) {
   await server.command("adapter", "import", models(`adapters/${name}`), "--base", "smollm2", "--name", name);
 }
-await server.command("adapter", "import", models("adapters/triage-gentle"), "--base", "smollm2", "--name", "triage-draft");
 await server.command("check", "triage-careless", "--tier", "smoke");
-console.log(await server.command("check", "triage-gentle", "--domain", models("suites/triage_test.jsonl")));
+if (process.argv.includes("--certify")) {
+  const { stdout } = await server.command("check", "triage-gentle", "--domain", models("suites/triage_test.jsonl"));
+  console.log(stdout);
+}
 await server.command("docs", "add", models("documents"), "--to", "demo");
 await server.start();
 const browser = await launch();
 
 const wide = await open(browser, server, { viewport: { width: 1200, height: 780 }, colorScheme: "light" });
-await wide.ask("What is the capital of France?");
+await wide.ask("Name three colours.");
 await wide.page.getByRole("radio", { name: /^demo/ }).check();
 await wide.ask("Who won Super Bowl 50?");
 await wide.lastAnswer.locator(".prose").getByRole("button", { name: /^Source/ }).first().click();
@@ -37,7 +41,7 @@ await wide.adapter("triage-careless").check();
 await wide.adapter("triage-gentle").uncheck();
 await wide.ask(TICKET);
 await picture(wide.page, "page-dark.png");
-await wide.page.getByRole("button", { name: "Guard's report of triage-gentle" }).click();
+await wide.page.getByRole("button", { name: "Guard's report of triage-careless" }).click();
 await wide.page.getByRole("table").waitFor();
 await picture(wide.page, "page-report.png");
 
