@@ -23,7 +23,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             std::io::stdout().flush()?;
         }
         let outcome = answer.finish();
-        println!("\n[{:.0} tokens/s]", outcome.timings.decode_tokens_per_s);
+        println!(
+            "\n[{} of {} prompt tokens were there, {:.0} tokens/s]",
+            outcome.usage.cached_tokens,
+            outcome.usage.prompt_tokens,
+            outcome.timings.decode_tokens_per_s
+        );
         messages.push(ChatMessage::assistant(outcome.text));
     }
     Ok(())

@@ -105,7 +105,27 @@ impl Sampler {
         self.choose.name() == Some(c"greedy")
     }
 
+    /// A choice as the grammar has it. It is asked about one token first, since it nearly always allows what the model
+    /// wants, and asking about a whole vocabulary takes as long as computing the next token. As in llama.cpp.
     fn choose_from(&mut self, logits: &[f32]) -> Option<LlamaToken> {
+        let token = self.choose_among(logits, false)?;
+        if self.allows(token) {
+            return Some(token);
+        }
+        self.choose_among(logits, true)
+    }
+
+    fn allows(&mut self, token: LlamaToken) -> bool {
+        let Some(grammar) = &mut self.grammar else {
+            return true;
+        };
+        let data = vec![LlamaTokenData::new(token, 1.0, 0.0)];
+        let mut one = LlamaTokenDataArray::new(data, false);
+        one.apply_sampler(grammar);
+        one.data.iter().all(|token| token.logit().is_finite())
+    }
+
+    fn choose_among(&mut self, logits: &[f32], with_grammar: bool) -> Option<LlamaToken> {
         let candidates = &mut self.candidates;
         candidates.data.clear();
         candidates.data.extend(
@@ -115,7 +135,8 @@ impl Sampler {
         );
         candidates.sorted = false;
         candidates.selected = None;
-        for sampler in self.grammar.iter_mut().chain(&mut self.chain) {
+        let grammar = self.grammar.iter_mut().filter(|_| with_grammar);
+        for sampler in grammar.chain(&mut self.chain) {
             candidates.apply_sampler(sampler);
         }
         candidates.apply_sampler(&mut self.choose);

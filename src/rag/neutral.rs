@@ -41,7 +41,8 @@ static TOKENS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// This program's own fence, closed or not.
-static FENCES: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"(?i)<\s*/?\s*(passage(?:\s+\d{1,3})?)\s*>?"));
+static FENCES: LazyLock<Option<Regex>> =
+    LazyLock::new(|| regex(r"(?i)<\s*/?\s*(passage(?:\s+\d{1,3})?)\s*>?"));
 
 /// A role at the beginning of a line, as in a transcript: `### Assistant:`.
 static ROLES: LazyLock<Option<Regex>> = LazyLock::new(|| {

@@ -137,5 +137,5 @@ fn what_cannot_be_judged_is_an_error_and_no_pass() {
     // Finite weights, so that the file is sound, whose products overflow.
     let endless = random(&own.scratch.path(""), 1e36, 3);
     own.check(text(&endless), 0.5, &["-m", text(&common::base_file())])
-        .fails_with(1, &["not finite", "of mine"]);
+        .fails_with(1, &["not finite", "of letters"]);
 }

@@ -332,9 +332,14 @@ fn documents_are_taken_in_searched_cited_and_removed() {
         .filter_map(|event| event["choices"][0]["delta"]["content"].as_str())
         .collect();
     let text = last["text"].as_str().expect("text");
+    let without_numbers = |text: &str| {
+        (1..10).fold(text.to_owned(), |text, n| {
+            text.replace(&format!(" [{n}]"), "")
+        })
+    };
     assert_eq!(
-        text.replace(" [1]", "").trim(),
-        pieces.replace(" [1]", "").trim()
+        without_numbers(text).trim(),
+        without_numbers(&pieces).trim()
     );
     for citation in last["citations"].as_array().expect("citations") {
         assert!(text.contains(&format!("[{}]", citation["n"])), "{text}");

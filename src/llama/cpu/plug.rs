@@ -8,7 +8,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use llama_cpp_sys_2 as sys;
 
@@ -97,7 +97,15 @@ unsafe extern "C" {
     /// `std::vector<ggml_backend_buffer_type_t> & ggml_backend_cpu_get_extra_buffer_types()`.
     #[link_name = "_Z39ggml_backend_cpu_get_extra_buffer_typesv"]
     fn extra_buffer_types() -> *mut Vector;
-    fn malloc(size: usize) -> *mut c_void;
+    /// `operator new(size_t, const std::nothrow_t &)`, null where there is no memory.
+    #[link_name = "_ZnwmRKSt9nothrow_t"]
+    fn operator_new(size: usize, nothrow: *const c_void) -> *mut c_void;
+    /// `operator delete(void *)`.
+    #[link_name = "_ZdlPv"]
+    fn operator_delete(memory: *mut c_void);
+    /// `std::nothrow`, an empty object.
+    #[link_name = "_ZSt7nothrow"]
+    static NOTHROW: u8;
 }
 
 static EXTRA: Object<ExtraFunctions> = Object {
@@ -155,11 +163,14 @@ fn has_gpu() -> bool {
         .any(|kind| !unsafe { sys::ggml_backend_dev_by_type(kind) }.is_null())
 }
 
+/// Where the buffer type is, so that it is told from memory that was lost.
+static KEPT: AtomicPtr<BufferType> = AtomicPtr::new(std::ptr::null_mut());
+
 fn buffer_type() -> *mut BufferType {
     // SAFETY: a plain lookup, once the backend is up.
     let device = unsafe { sys::ggml_backend_dev_by_type(sys::GGML_BACKEND_DEVICE_TYPE_CPU) };
     // Kept for as long as the process, as llama.cpp's own are.
-    Box::leak(Box::new(BufferType {
+    let kept = Box::into_raw(Box::new(BufferType {
         get_name,
         alloc_buffer,
         alloc_buffer_n: std::ptr::null(),
@@ -170,7 +181,9 @@ fn buffer_type() -> *mut BufferType {
         is_host: std::ptr::null(),
         device,
         context: &raw const EXTRA,
-    }))
+    }));
+    KEPT.store(kept, Ordering::Relaxed);
+    kept
 }
 
 /// `push_back`, which is a template and has no symbol to call.
@@ -180,17 +193,19 @@ fn buffer_type() -> *mut BufferType {
 /// Nobody else uses the list at the time.
 unsafe fn append(entry: *mut BufferType) -> bool {
     // SAFETY: the vector is a static of the CPU backend. Its elements are plain pointers; the new memory comes from
-    // `malloc`, as `operator new` gets it, so that the vector can free it when the process ends. The old memory is left.
+    // where the vector gets its own, and frees it when the process ends; the old memory is given back there.
     unsafe {
         let vector = &mut *extra_buffer_types();
         let n = usize::try_from(vector.end.offset_from(vector.begin)).unwrap_or(0);
-        let memory = malloc((n + 1) * size_of::<*mut BufferType>()).cast::<*mut BufferType>();
+        let bytes = (n + 1) * size_of::<*mut BufferType>();
+        let memory = operator_new(bytes, (&raw const NOTHROW).cast()).cast::<*mut BufferType>();
         if memory.is_null() {
             return false;
         }
         if n > 0 {
             std::ptr::copy_nonoverlapping(vector.begin, memory, n);
         }
+        operator_delete(vector.begin.cast());
         memory.add(n).write(entry);
         vector.begin = memory;
         vector.end = memory.add(n + 1);
