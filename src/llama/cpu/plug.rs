@@ -7,8 +7,8 @@
 //! of the pinned version of llama.cpp.
 
 use std::ffi::{c_char, c_void};
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
 
 use llama_cpp_sys_2 as sys;
 
@@ -163,14 +163,16 @@ fn has_gpu() -> bool {
         .any(|kind| !unsafe { sys::ggml_backend_dev_by_type(kind) }.is_null())
 }
 
-/// Where the buffer type is, so that it is told from memory that was lost.
-static KEPT: AtomicPtr<BufferType> = AtomicPtr::new(std::ptr::null_mut());
+/// The buffer type, kept for as long as the process, as llama.cpp's own are.
+static BUFFER_TYPE: OnceLock<BufferType> = OnceLock::new();
+
+// SAFETY: nobody writes to it once it is made, neither here nor in llama.cpp; what it points at are statics.
+unsafe impl Sync for BufferType {}
+// SAFETY: as above.
+unsafe impl Send for BufferType {}
 
 fn buffer_type() -> *mut BufferType {
-    // SAFETY: a plain lookup, once the backend is up.
-    let device = unsafe { sys::ggml_backend_dev_by_type(sys::GGML_BACKEND_DEVICE_TYPE_CPU) };
-    // Kept for as long as the process, as llama.cpp's own are.
-    let kept = Box::into_raw(Box::new(BufferType {
+    let made = BUFFER_TYPE.get_or_init(|| BufferType {
         get_name,
         alloc_buffer,
         alloc_buffer_n: std::ptr::null(),
@@ -179,11 +181,11 @@ fn buffer_type() -> *mut BufferType {
         get_alloc_size: std::ptr::null(),
         get_alloc_size_n: std::ptr::null(),
         is_host: std::ptr::null(),
-        device,
+        // SAFETY: a plain lookup, once the backend is up.
+        device: unsafe { sys::ggml_backend_dev_by_type(sys::GGML_BACKEND_DEVICE_TYPE_CPU) },
         context: &raw const EXTRA,
-    }));
-    KEPT.store(kept, Ordering::Relaxed);
-    kept
+    });
+    std::ptr::from_ref(made).cast_mut()
 }
 
 /// `push_back`, which is a template and has no symbol to call.
