@@ -384,3 +384,30 @@ fn a_prompt_s_probabilities_are_those_of_its_rows() -> Result<()> {
     }
     Ok(())
 }
+
+/// llama.cpp aborts the process when a batch is larger than a context allows.
+#[test]
+fn many_prompts_in_a_narrow_context_are_computed_in_turn() -> Result<()> {
+    let model = common::base();
+    let narrow = SchedulerOptions {
+        session: SessionOptions {
+            n_ctx: Some(96),
+            ..SessionOptions::default()
+        },
+        n_parallel: 4,
+        n_cells: Some(384),
+        ..SchedulerOptions::default()
+    };
+    let scheduler = Scheduler::start(&model, &narrow)?;
+    let base = AdapterStack::base();
+    let events = (0..6)
+        .map(|i| {
+            let text = format!("{i} ").repeat(40);
+            submit(&scheduler, request(model.tokenize(&text)?, &base, 4))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    for events in &events {
+        assert_eq!(wait(events)?.finished.usage.completion_tokens, 4);
+    }
+    Ok(())
+}

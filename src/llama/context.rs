@@ -69,6 +69,7 @@ pub struct Context {
     adapters: Vec<(Arc<LoraAdapter>, f32)>,
     model: Arc<Model>,
     n_ctx: usize,
+    n_batch: usize,
     /// What llama.cpp shows its computation to: owned, and freed after the context.
     observed: Option<NonNull<Observed>>,
 }
@@ -120,12 +121,16 @@ impl Context {
             )));
         };
         // SAFETY: the context was just made.
-        let n_ctx = unsafe { sys::llama_n_ctx(pointer.as_ptr()) };
+        let (n_ctx, n_batch) = unsafe {
+            let context = pointer.as_ptr();
+            (sys::llama_n_ctx(context), sys::llama_n_batch(context))
+        };
         Ok(Self {
             pointer,
             adapters: Vec::new(),
             model: Arc::clone(model),
             n_ctx: n_ctx as usize,
+            n_batch: n_batch as usize,
             observed,
         })
     }
@@ -134,6 +139,12 @@ impl Context {
     #[must_use]
     pub fn n_ctx(&self) -> usize {
         self.n_ctx
+    }
+
+    /// Most tokens in one call of [`Self::decode`]; llama.cpp makes it no more than the context.
+    #[must_use]
+    pub fn n_batch(&self) -> usize {
+        self.n_batch
     }
 
     /// Replaces the set of adapters. KV that was made under another set is invalid afterwards; what to keep
@@ -184,6 +195,13 @@ impl Context {
             return Err(Error::Interrupted);
         }
         let n_tokens = batch.len();
+        // llama.cpp aborts the process.
+        if n_tokens > self.n_batch {
+            return Err(Error::Engine(format!(
+                "a batch of {n_tokens} tokens is larger than the {} of the context",
+                self.n_batch
+            )));
+        }
         let (status, reason) = log::capture(|| {
             let flag: *const AtomicBool = cancel.flag();
             // SAFETY: the context is alive and borrowed mutably; the flag outlives the call, and the callback is

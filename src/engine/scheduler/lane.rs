@@ -292,6 +292,8 @@ impl Lane {
             PREFILL_BESIDE_ANSWERS
         };
         let mut plan: Vec<(usize, usize)> = answering.into_iter().map(|at| (at, 1)).collect();
+        // Every answer has its place: a batch has one for each request at least.
+        room = room.min(self.context.n_batch().saturating_sub(plan.len()));
         for at in prefilling {
             let running = &self.running[at];
             if running.answer.wants_prompt_rows() {
