@@ -5,7 +5,6 @@ mod common;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use unforget::Result;
