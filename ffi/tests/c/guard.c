@@ -37,8 +37,6 @@ static void says_what_it_costs(const uf_adapter *adapter, char **argv) {
     const char *part = NULL;
     size_t len = 0;
     OK(uf_adapter_check(adapter, 1.0f, strict, items, NULL, &report));
-    OK(uf_report_reason(report, &part, &len));
-    fprintf(stderr, "%.*s\n", (int)len, part);
     CHECK(uf_report_verdict(report) == UF_REJECTED);
     OK(uf_report_reason(report, &part, &len));
     text reason = {0};
