@@ -154,6 +154,29 @@ pub enum Error {
         reason: String,
     },
 
+    /// A row to train on that cannot be used as it is.
+    #[error("{file} line {line}: {reason}")]
+    TrainingData {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+
+    /// Training went out of bounds: what it would learn from here on means nothing.
+    #[error(
+        "the loss is not finite at step {step} (rows of lines {}); lower the learning rate, or look at these rows",
+        .lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    Diverged {
+        /// The step, from 1.
+        step: usize,
+        /// Lines of the rows of that step.
+        lines: Vec<usize>,
+    },
+
     /// A model gave logits that are infinite or NaN: nothing that is computed from them means anything.
     #[error(
         "the logits at {place} are not finite; a weight of the base or of an adapter is broken, or the scale is too large"
@@ -324,6 +347,7 @@ impl Error {
             Self::InvalidArgument { .. }
             | Self::Grammar(_)
             | Self::Suite { .. }
+            | Self::TrainingData { .. }
             | Self::Policy { .. } => ErrorKind::Usage,
             Self::UnknownName { .. }
             | Self::NotInstalled { .. }
@@ -340,6 +364,7 @@ impl Error {
             Self::ModelLoad { .. }
             | Self::ContextFull { .. }
             | Self::Engine(_)
+            | Self::Diverged { .. }
             | Self::NonFinite { .. }
             | Self::Template(_)
             | Self::Fetch { .. }

@@ -45,6 +45,7 @@
 //! | `serve` | yes | the scheduler of many answers at once, and the HTTP server |
 //! | `pdf` | yes | reading PDF |
 //! | `suites` | yes | the suites that adapters are checked on, inside the program; else give a folder of your own |
+//! | `train` | yes | training adapters |
 //! | `cuda`, `metal`, `vulkan` | no | a GPU backend, linked in |
 //! | `dynamic-backends` | no | every CPU variant and any GPU backend as plug-in libraries, chosen at run time |
 //!
@@ -61,6 +62,8 @@ pub mod registry;
 pub mod rewrite;
 #[cfg(feature = "serve")]
 pub mod serve;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod tune;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,7 +1,9 @@
 //! Mapped safetensors files, as PEFT and sentence-transformers write them: names, types, shapes
 //! and values as `f32`. What the tensors are for is left to the converters.
 
-use std::collections::{BTreeMap, HashSet};
+mod write;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use ::safetensors::{Dtype, SafeTensors};
@@ -9,6 +11,8 @@ use ::safetensors::{Dtype, SafeTensors};
 use crate::gguf::Summary;
 use crate::map::Map;
 use crate::{Error, Result};
+
+pub use write::{Values, write};
 
 /// Bytes of the JSON header. Real ones have hundreds of bytes a tensor, well below a megabyte.
 pub const MAX_HEADER_BYTES: u64 = 1 << 24;
@@ -18,6 +22,7 @@ pub const MAX_HEADER_BYTES: u64 = 1 << 24;
 pub struct Safetensors {
     map: Map,
     tensors: BTreeMap<String, Tensor>,
+    remarks: HashMap<String, String>,
 }
 
 /// A tensor's description.
@@ -78,7 +83,17 @@ impl Safetensors {
             };
             tensors.insert(name, tensor);
         }
-        Ok(Self { map, tensors })
+        let remarks = header.metadata().clone().unwrap_or_default();
+        Ok(Self {
+            map,
+            tensors,
+            remarks,
+        })
+    }
+
+    /// What the header says beside the tensors, under `key`.
+    pub fn remark(&self, key: &str) -> Option<&str> {
+        self.remarks.get(key).map(String::as_str)
     }
 
     /// The file, as it was given to [`Safetensors::open`].

@@ -52,7 +52,7 @@ pub struct Args {
 }
 
 /// What is measured on which base: also the sweep's.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct MeasureArgs {
     /// Base model [default: the one that the adapter belongs to]
     #[arg(short, long, env = "UNFORGET_MODEL", value_name = "NAME|FILE")]
@@ -93,6 +93,24 @@ pub struct MeasureArgs {
     /// Threads [default: one a core]
     #[arg(short, long, env = "UNFORGET_THREADS", value_name = "N")]
     pub threads: Option<u32>,
+}
+
+#[cfg(feature = "train")]
+impl Args {
+    /// The check of an adapter that was just trained on `training`, with rows held back of it for its task.
+    pub fn of_trained(name: &str, tier: Tier, domain: Option<&Path>, training: &Path) -> Self {
+        Self {
+            adapters: vec![name.to_owned()],
+            scale: None,
+            tier,
+            what: MeasureArgs {
+                domain: domain.map(Path::to_owned),
+                training: Some(training.to_owned()),
+                ..MeasureArgs::default()
+            },
+            files: Files::default(),
+        }
+    }
 }
 
 /// What a check is measured with.

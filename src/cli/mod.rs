@@ -28,6 +28,8 @@ mod run;
 #[cfg(feature = "serve")]
 mod serve;
 mod sweep;
+#[cfg(feature = "train")]
+mod train;
 mod tune;
 mod tuned;
 mod versions;
@@ -95,6 +97,9 @@ enum Command {
     Quantize(quantize::Args),
     /// Find the layout and settings that are fastest here and as good as the model's file
     Tune(tune::Args),
+    /// Train an adapter on questions and answers, held to what the base knows
+    #[cfg(feature = "train")]
+    Train(train::Args),
     /// Measure what adapters make the base forget, and judge it by a budget
     Check(check::Args),
     /// Find the scale at which an adapter gains most inside the budget
@@ -149,6 +154,8 @@ fn run(cli: Cli) -> unforget::Result<ExitCode> {
         Command::Remove(args) => remove::run(&args, &context),
         Command::Quantize(args) => quantize::run(args, &context),
         Command::Tune(args) => tune::run(&args, &context),
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Sweep(args) => sweep::run(args, &context),
         Command::Versions(args) => versions::run(&args, &context),

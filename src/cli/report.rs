@@ -61,7 +61,7 @@ struct VerifyArgs {
 }
 
 /// Where a report is written besides the terminal.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Files {
     /// Write a page with plots, readable without a network
     #[arg(long, value_name = "FILE")]

@@ -63,7 +63,8 @@ pub fn import_adapter(
     };
     let summary = lora::validate(&Gguf::open(&draft.0)?, &base_file)?;
     let sha256 = ContentHash::of_file(&draft.0)?;
-    let findings = lora::stats(&Gguf::open(&draft.0)?, &base_file)?.findings();
+    let draft_file = Gguf::open(&draft.0)?;
+    let findings = lora::stats(&draft_file, &base_file)?.findings();
     if let Some(existing) = registry
         .adapters()?
         .into_iter()
@@ -95,6 +96,7 @@ pub fn import_adapter(
         "base": base.name,
         "peft_config": config,
         "lora": summary,
+        "training": training(&draft_file),
     });
     let mut record = AdapterRecord::imported(name, sha256, base.sha256, path, provenance);
     if !findings.is_empty() {
@@ -108,6 +110,13 @@ pub fn import_adapter(
         registry.fail(name, Strength::flat(report.scale))?;
     }
     registry.adapter(name)
+}
+
+/// What an adapter that was trained here says of how; null for others.
+fn training(adapter: &Gguf) -> serde_json::Value {
+    let said = adapter.metadata().str(lora::TRAINING_KEY);
+    said.and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
 }
 
 /// A file that is removed again unless it was renamed into its place.

@@ -14,4 +14,6 @@ mod output;
 mod prompts;
 mod rewriting;
 mod scratch;
+#[cfg(feature = "train")]
+mod training;
 mod tuned;

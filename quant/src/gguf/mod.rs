@@ -24,6 +24,7 @@ pub use summary::{Summary, TypeShare};
 pub use tensor::TensorInfo;
 pub use value::{Array, StringArray, Value};
 pub use writer::Writer;
+pub(crate) use writer::write_beside;
 
 use crate::map::Map;
 use crate::{Error, Result, ggml};

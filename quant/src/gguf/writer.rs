@@ -298,6 +298,16 @@ fn pad(out: &mut Counted<impl Write>, alignment: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes a small file whole: beside `path`, synced and renamed.
+pub(crate) fn write_beside(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = folder_of(path);
+    let mut part = part_file(path, &folder).map_err(name_path(path))?;
+    part.write_all(bytes).map_err(name_path(path))?;
+    part.as_file().sync_all().map_err(name_path(path))?;
+    part.persist(path).map_err(|e| name_path(path)(e.error))?;
+    sync_folder(&folder)
+}
+
 fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),

@@ -12,6 +12,9 @@ use serde_json::Value;
 use super::MAX_RANK;
 use crate::{Error, Result};
 
+/// The configuration's file within a PEFT folder.
+pub(super) const CONFIG: &str = "adapter_config.json";
+
 /// Bytes of a configuration. Real ones have about one kilobyte; patterns may list every layer.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::arch::Architecture;
-use super::config::PeftConfig;
+use super::config::{CONFIG, PeftConfig};
 use super::factor::{Factor, Layout};
 use super::names::{Adapted, Form, Part, adapted};
 use super::validate::shares_embedding;
@@ -13,8 +13,6 @@ use super::{LoraSummary, validate};
 use crate::gguf::{Gguf, Metadata, Writer};
 use crate::safetensors::{Safetensors, Tensor};
 use crate::{Error, Result};
-
-const CONFIG: &str = "adapter_config.json";
 
 /// Ratios of scalings closer to 1 than this are rounding, and are not folded into the weights.
 const SAME_SCALING: f64 = 1e-9;
@@ -82,13 +80,13 @@ fn metadata(peft_dir: &Path, architecture: Architecture, config: &PeftConfig) ->
 
 /// The head counts of the base, which decide the order of q and k rows.
 #[derive(Clone, Copy)]
-struct Heads {
-    query: usize,
-    key: usize,
+pub(super) struct Heads {
+    pub(super) query: usize,
+    pub(super) key: usize,
 }
 
 impl Heads {
-    fn of(peft_dir: &Path, base: &Gguf, architecture: Architecture) -> Result<Self> {
+    pub(super) fn of(peft_dir: &Path, base: &Gguf, architecture: Architecture) -> Result<Self> {
         let key = |name: &str| format!("{}.attention.{name}", architecture.name());
         let count = |key: &str| base.metadata().u32(key).map(|n| n as usize);
         let mismatch = |key: &str| Error::BaseMismatch {

@@ -14,6 +14,7 @@ mod delta;
 mod factor;
 mod names;
 mod pairs;
+mod peft;
 mod permute;
 mod random;
 mod scaled;
@@ -27,6 +28,7 @@ use serde::Serialize;
 pub use convert::convert_peft;
 pub use delta::{Delta, delta};
 pub(crate) use pairs::{Pair, pairs};
+pub use peft::write_peft;
 pub use random::{RandomAdapter, write_random};
 pub use scaled::{Place, write_scaled};
 pub use stats::{AdapterStats, LayerStats, WeightStats, stats};
@@ -35,6 +37,9 @@ pub use validate::validate;
 /// The largest rank accepted. Published adapters stay below 512, and a rank above the width of the
 /// layer it adapts saves nothing; the bound keeps a damaged configuration from asking for memory.
 pub const MAX_RANK: u64 = 4096;
+
+/// The metadata key under which an adapter that was trained here says how, as JSON.
+pub const TRAINING_KEY: &str = "unforget.train";
 
 /// What an adapter is.
 #[derive(Debug, Clone, PartialEq, Serialize)]

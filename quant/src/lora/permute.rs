@@ -22,6 +22,23 @@ pub(super) fn interleave(rows: &[u8], row_bytes: usize, n_heads: usize) -> Optio
     Some(reordered)
 }
 
+/// Reorders `rows` of `row` values from neighbours back to halves: undoes [`interleave`].
+pub(super) fn halve(rows: &[f32], row: usize, n_heads: usize) -> Option<Vec<f32>> {
+    let n_rows = rows.len().checked_div(row)?;
+    let head = n_rows.checked_div(n_heads)?;
+    let half = head / 2;
+    if half == 0 || half * 2 * n_heads * row != rows.len() {
+        return None;
+    }
+    let mut reordered = Vec::with_capacity(rows.len());
+    for at in 0..n_rows {
+        let (first, within) = (at - at % head, at % head);
+        let source = first + (within % half) * 2 + within / half;
+        reordered.extend_from_slice(rows.get(source * row..(source + 1) * row)?);
+    }
+    Some(reordered)
+}
+
 /// Exchanges rows and columns of a matrix of `n_rows` rows, whose values are `value_bytes` long.
 pub(super) fn transpose(matrix: &[u8], value_bytes: usize, n_rows: usize) -> Vec<u8> {
     let row_bytes = matrix.len().checked_div(n_rows).unwrap_or(0).max(1);
@@ -53,6 +70,23 @@ mod tests {
         assert_eq!(interleave(&rows, 1, 5), None);
         assert_eq!(interleave(&rows, 1, 0), None);
         assert_eq!(interleave(&rows, 0, 1), None);
+    }
+
+    #[test]
+    fn and_back() {
+        let rows: Vec<f32> = (0..24).map(|n| n as f32).collect();
+        let bytes: Vec<u8> = rows.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let there = interleave(&bytes, 8, 2).unwrap();
+        let there: Vec<f32> = there
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect();
+        assert_ne!(there, rows);
+        assert_eq!(halve(&there, 2, 2).unwrap(), rows);
+        assert_eq!(halve(&rows, 2, 5), None);
+        assert_eq!(halve(&rows, 0, 1), None);
     }
 
     #[test]

@@ -1,0 +1,115 @@
+//! A run on disk: parameters, moments, and what they are of. A run that is resumed from it goes on as if it had never
+//! been stopped. There is no state of a random generator to keep: see [`super::trainer`].
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use unforget_quant::safetensors::{Safetensors, Values, write};
+
+use super::recipe::Recipe;
+use super::trainer::Trainer;
+use crate::engine::ContentHash;
+use crate::{Error, Result};
+
+/// Version of the file.
+const VERSION: u32 = 1;
+const KEY: &str = "unforget.train";
+
+/// What a run is of: all of it must agree before one goes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The base.
+    pub base_sha256: ContentHash,
+    /// The file of rows.
+    pub data_sha256: ContentHash,
+    /// The replay, if there is one.
+    pub replay_sha256: Option<ContentHash>,
+    /// The settings.
+    pub recipe: Recipe,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    steps: usize,
+    origin: Origin,
+}
+
+impl Trainer<'_> {
+    /// Writes the run as it is now; beside its place, synced and renamed.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where the disk fails.
+    pub fn save(&self, path: &Path, origin: &Origin) -> Result<()> {
+        let header = Header {
+            version: VERSION,
+            steps: self.optimizer.steps,
+            origin: origin.clone(),
+        };
+        let text = serde_json::to_string(&header).map_err(std::io::Error::from)?;
+        let tensor = |name: &str, values| Values {
+            name: name.to_owned(),
+            shape: vec![self.lora.values.len()],
+            values,
+        };
+        let tensors = [
+            tensor("values", self.lora.values.as_slice()),
+            tensor("first", &self.optimizer.first),
+            tensor("second", &self.optimizer.second),
+        ];
+        Ok(write(path, &tensors, HashMap::from([(KEY.to_owned(), text)]))?)
+    }
+
+    /// Goes on from a file that [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a run of another base, other rows, replay or settings; [`Error::Format`] for a damaged
+    /// file.
+    pub fn resume(&mut self, path: &Path, origin: &Origin) -> Result<()> {
+        let file = Safetensors::open(path)?;
+        let header: Header = file
+            .remark(KEY)
+            .and_then(|text| serde_json::from_str(text).ok())
+            .filter(|header: &Header| header.version == VERSION)
+            .ok_or_else(|| other(path, "one that this version wrote"))?;
+        if let Some(what) = difference(&header.origin, origin) {
+            return Err(other(
+                path,
+                &format!("one of the same {what}; leave out --resume to begin anew"),
+            ));
+        }
+        let read = |name: &str| -> Result<Vec<f32>> {
+            let tensor = file
+                .tensor(name)
+                .filter(|tensor| tensor.n_elements() == self.lora.values.len() as u64)
+                .ok_or_else(|| other(path, &format!("one with as many {name} as parameters")))?;
+            Ok(file.values(tensor)?)
+        };
+        let (values, first, second) = (read("values")?, read("first")?, read("second")?);
+        self.lora.values = values;
+        self.optimizer.first = first;
+        self.optimizer.second = second;
+        self.optimizer.steps = header.steps;
+        Ok(())
+    }
+}
+
+fn difference(a: &Origin, b: &Origin) -> Option<&'static str> {
+    [
+        ("base", a.base_sha256 != b.base_sha256),
+        ("rows", a.data_sha256 != b.data_sha256),
+        ("replay", a.replay_sha256 != b.replay_sha256),
+        ("settings", a.recipe != b.recipe),
+    ]
+    .into_iter()
+    .find_map(|(what, differs)| differs.then_some(what))
+}
+
+fn other(path: &Path, expected: &str) -> Error {
+    Error::InvalidArgument {
+        what: "checkpoint",
+        value: path.display().to_string(),
+        expected: expected.to_owned(),
+    }
+}

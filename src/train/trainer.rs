@@ -1,0 +1,242 @@
+//! The loop: rows and replay into steps of the optimizer.
+//!
+//! The objective of a step is `mean CE(answers) + kl * mean KL(base || adapted)` over the tokens of all its parts. Which
+//! rows a step takes depends on the seed and the number of the step alone, so a run that is resumed needs to know
+//! nothing of what came before but the parameters and the moments.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::compute::{Aim, Keep, Lora, Pack, Scored, Transformer};
+use super::dice::Dice;
+use super::example::Example;
+use super::optimizer::{AdamW, clip};
+use super::recipe::Recipe;
+use super::replay::ReplayRow;
+use crate::{Error, Result};
+
+/// Keeps the order of the replay apart from that of the rows.
+const REPLAY: u64 = 0x7e91;
+
+/// What is trained on what.
+#[derive(Clone, Copy)]
+pub struct Material<'a> {
+    /// The base.
+    pub transformer: &'a Transformer,
+    /// What is learnt.
+    pub examples: &'a [Example],
+    /// What is not to be forgotten; may be empty.
+    pub replay: &'a [ReplayRow],
+    /// What is kept of a forward pass.
+    pub keep: Keep,
+}
+
+/// A run under way.
+pub struct Trainer<'a> {
+    material: Material<'a>,
+    recipe: Recipe,
+    pub(super) lora: Lora,
+    pub(super) optimizer: AdamW,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepReport {
+    /// Its number, from 1.
+    pub step: usize,
+    /// Mean cross-entropy of the answers' tokens, in nats, before the step.
+    pub loss: f64,
+    /// Mean divergence from the base on the replay, in nats a token, before the step; absent without replay.
+    pub kl: Option<f64>,
+    /// Length of the gradient before it was shortened.
+    pub gradient: f64,
+    /// The learning rate.
+    pub rate: f64,
+    /// Tokens computed.
+    pub n_tokens: usize,
+    /// How long it took.
+    #[serde(skip)]
+    pub time: Duration,
+}
+
+impl<'a> Trainer<'a> {
+    /// A run at its beginning.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a recipe that cannot be trained by, or where there is nothing to learn.
+    pub fn new(material: Material<'a>, recipe: Recipe) -> Result<Self> {
+        recipe.check()?;
+        if material.examples.is_empty() {
+            return Err(Error::InvalidArgument {
+                what: "training data",
+                value: "no rows".to_owned(),
+                expected: "at least one row to learn from".to_owned(),
+            });
+        }
+        let base = material.transformer.base();
+        let lora = Lora::new(base, recipe.rank, recipe.alpha, &recipe.targets, recipe.seed);
+        let optimizer = AdamW::new(lora.values.len());
+        Ok(Self {
+            material,
+            recipe,
+            lora,
+            optimizer,
+        })
+    }
+
+    /// The adapter as it is now.
+    #[must_use]
+    pub fn lora(&self) -> &Lora {
+        &self.lora
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Steps taken.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.optimizer.steps
+    }
+
+    /// Whether all steps are taken.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.steps() >= self.recipe.steps
+    }
+
+    /// Takes a step.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] where the loss or the gradient is not finite; the adapter is then as before the step.
+    pub fn step(&mut self) -> Result<StepReport> {
+        let start = Instant::now();
+        let index = self.steps();
+        let recipe = &self.recipe;
+        let Material {
+            transformer,
+            examples,
+            replay,
+            keep,
+        } = self.material;
+        let n_replay = if replay.is_empty() { 0 } else { recipe.replay };
+        let n_parts = recipe.accumulation;
+        let chosen = chosen(recipe.seed, examples.len(), index, recipe.batch * n_parts);
+        let replayed = chosen_replay(recipe.seed, replay.len(), index, n_replay * n_parts);
+        let n_learnt: usize = chosen.iter().map(|&at| examples[at].learnt.len()).sum();
+        let n_held: usize = replayed.iter().map(|&at| replay[at].likely.len()).sum();
+        let weights = Weights {
+            answer: 1.0 / n_learnt.max(1) as f32,
+            replay: recipe.kl / n_held.max(1) as f32,
+        };
+        let mut gradients = vec![0.0; self.lora.values.len()];
+        let (mut loss, mut kl, mut n_tokens) = (0.0, 0.0, 0);
+        for part in 0..n_parts {
+            let mut pack = Pack::default();
+            let mut scored = Vec::new();
+            for &at in &chosen[part * recipe.batch..][..recipe.batch] {
+                weights.push_answer(&examples[at], &mut pack, &mut scored);
+            }
+            let n_answers = scored.len();
+            for &at in &replayed[part * n_replay..][..n_replay] {
+                weights.push_replay(&replay[at], &mut pack, &mut scored);
+            }
+            let trace = transformer.forward(&pack, Some(&self.lora), keep)?;
+            let losses = transformer.backward(trace, &scored, &mut gradients);
+            let (answers, held) = losses.split_at(n_answers);
+            loss += answers.iter().sum::<f64>() / n_learnt.max(1) as f64;
+            kl += held.iter().sum::<f64>() / n_held.max(1) as f64;
+            n_tokens += pack.tokens().len();
+        }
+        let gradient = clip(&mut gradients, recipe.clip);
+        if !(loss.is_finite() && kl.is_finite() && gradient.is_finite()) {
+            return Err(Error::Diverged {
+                step: index + 1,
+                lines: chosen.iter().map(|&at| examples[at].line).collect(),
+            });
+        }
+        let rate = recipe.rate_at(index);
+        self.optimizer
+            .step(&mut self.lora.values, &gradients, rate, recipe.weight_decay);
+        Ok(StepReport {
+            step: index + 1,
+            loss,
+            kl: (n_held > 0).then_some(kl),
+            gradient,
+            rate,
+            n_tokens,
+            time: start.elapsed(),
+        })
+    }
+}
+
+/// What a token's loss counts.
+struct Weights {
+    answer: f32,
+    replay: f32,
+}
+
+impl Weights {
+    fn push_answer<'a>(&self, example: &Example, pack: &mut Pack, scored: &mut Vec<Scored<'a>>) {
+        let start = pack.push(&example.tokens);
+        scored.extend(example.learnt.iter().map(|&index| Scored {
+            row: start + index - 1,
+            aim: Aim::Token(example.tokens[index]),
+            weight: self.answer,
+        }));
+    }
+
+    fn push_replay<'a>(&self, row: &'a ReplayRow, pack: &mut Pack, scored: &mut Vec<Scored<'a>>) {
+        let start = pack.push(&row.tokens);
+        scored.extend((row.first..).zip(&row.likely).map(|(index, likely)| Scored {
+            row: start + index - 1,
+            aim: Aim::Likely(likely),
+            weight: self.replay,
+        }));
+    }
+}
+
+/// The rows of a step: all rows in an order of chance, then all in another, and so on.
+fn chosen(seed: u64, n: usize, step: usize, n_step: usize) -> Vec<usize> {
+    let mut chosen = Vec::with_capacity(n_step);
+    let mut order = (usize::MAX, Vec::new());
+    for at in step * n_step..(step + 1) * n_step {
+        let epoch = at / n;
+        if order.0 != epoch {
+            // Both are mixed by the stream's own function: seeds that follow each other give unrelated orders.
+            let start = seed ^ (epoch as u64 + 1).wrapping_mul(0xd6e8_feb8_6659_fd93);
+            order = (epoch, Dice::new(start).order(n));
+        }
+        chosen.push(order.1[at % n]);
+    }
+    chosen
+}
+
+fn chosen_replay(seed: u64, n: usize, step: usize, n_step: usize) -> Vec<usize> {
+    if n_step == 0 {
+        return Vec::new();
+    }
+    chosen(seed ^ REPLAY, n, step, n_step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_taken_once_an_epoch() {
+        let mut all: Vec<usize> = (0..5).flat_map(|step| chosen(7, 10, step, 4)).collect();
+        let second = all.split_off(10);
+        assert_ne!(all, second);
+        for mut epoch in [all, second] {
+            epoch.sort_unstable();
+            assert_eq!(epoch, (0..10).collect::<Vec<_>>());
+        }
+        assert_eq!(chosen(7, 3, 0, 8).len(), 8, "more than there are");
+        assert!(chosen_replay(7, 0, 3, 0).is_empty());
+    }
+}

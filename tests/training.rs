@@ -1,0 +1,438 @@
+//! Training by numbers: the forward pass against llama.cpp, the backward pass against finite differences of an
+//! independent reference in double precision, and the promises of a run (same seed, same adapter; resumed or not).
+#![cfg(feature = "train")]
+
+#[path = "conversion/forward.rs"]
+#[allow(dead_code)]
+mod forward;
+#[path = "conversion/tiny.rs"]
+#[allow(dead_code)]
+mod tiny;
+
+use std::path::Path;
+
+use tiny::{Arch, HEAD, N_HEADS, N_KV_HEADS, N_LAYERS, Noise};
+use unforget::engine::{
+    Adapter, AdapterStack, CancelToken, ContentHash, Model, ModelOptions, Session, SessionOptions,
+    Token,
+};
+use unforget::train::compute::{Aim, Keep, Likely, Lora, Pack, Scored, Target, Transformer};
+use unforget::train::{self, Example, Material, Origin, Recipe, ReplayRow, Trainer};
+use unforget_quant::gguf::Gguf;
+use unforget_quant::lora;
+
+const TRAINED: [Arch; 3] = [Arch::Llama, Arch::Qwen2, Arch::Qwen3];
+const TOKENS: [u32; 12] = [1, 70, 104, 5, 250, 33, 70, 12, 99, 200, 148, 61];
+const RANK: usize = 3;
+const ALPHA: f32 = 6.0;
+
+struct Tiny {
+    folder: tempfile::TempDir,
+    model: tiny::Model,
+    transformer: Transformer,
+}
+
+impl Tiny {
+    fn new(arch: Arch, tied: bool) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let model = tiny::Model::random(arch, tied, 11);
+        model.write(&folder.path().join("base.gguf"));
+        let transformer = train::open(&folder.path().join("base.gguf"), 64).expect("it loads");
+        Self {
+            folder,
+            model,
+            transformer,
+        }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// An adapter with an effect.
+    fn lora(&self) -> Lora {
+        let mut lora = Lora::new(self.transformer.base(), RANK, ALPHA, &Target::ALL, 5);
+        let n = lora.values.len();
+        lora.values = Noise::new(17).many(n, 0.2);
+        lora
+    }
+
+    fn last_logits(&self, tokens: &[u32], lora: Option<&Lora>) -> Vec<f32> {
+        let mut pack = Pack::default();
+        pack.push(tokens);
+        let trace = self.transformer.forward(&pack, lora, Keep::Nothing);
+        let trace = trace.expect("it computes");
+        self.transformer.logits(&trace, &[tokens.len() - 1])
+    }
+
+    /// The reference's weights with the adapter in them.
+    fn adapted(&self, lora: &Lora) -> tiny::Model {
+        let mut model = self.model.clone();
+        for layer in 0..N_LAYERS {
+            for (target, (module, ..)) in Target::ALL.into_iter().zip(tiny::LINEAR) {
+                let Some((a, b)) = lora.factors(layer, target) else {
+                    continue;
+                };
+                let name = format!("layers.{layer}.{module}");
+                let weight = model.weights.get_mut(&name).expect("a weight");
+                let cols = weight.cols;
+                for row in 0..weight.values.len() / cols {
+                    let b = &b[gguf_row(self.model.arch, target, row) * RANK..][..RANK];
+                    for col in 0..cols {
+                        let sum: f64 = (0..RANK)
+                            .map(|r| f64::from(b[r]) * f64::from(a[r * cols + col]))
+                            .sum();
+                        let value = &mut weight.values[row * cols + col];
+                        let scale = f64::from(ALPHA) / RANK as f64;
+                        *value = (f64::from(*value) + scale * sum) as f32;
+                    }
+                }
+            }
+        }
+        model
+    }
+}
+
+/// The row of a GGUF weight that holds a row of Hugging Face's: neighbours take the place of halves in q and k of `llama`.
+fn gguf_row(arch: Arch, target: Target, row: usize) -> usize {
+    if arch != Arch::Llama || !matches!(target, Target::QProj | Target::KProj) {
+        return row;
+    }
+    let (first, within) = (row - row % HEAD, row % HEAD);
+    first + (within % (HEAD / 2)) * 2 + within / (HEAD / 2)
+}
+
+fn engine_logits(base: &Path, adapter: Option<&Path>, tokens: &[u32]) -> Vec<f32> {
+    let model = Model::open(base, ModelOptions::default()).expect("the tiny model loads");
+    let options = SessionOptions {
+        n_ctx: Some(64),
+        n_threads: Some(1),
+        ..SessionOptions::default()
+    };
+    let mut session = Session::new(&model, &options).expect("a session");
+    if let Some(path) = adapter {
+        let mut stack = AdapterStack::base();
+        let adapter = Adapter::load(&model, path, "trained").expect("it loads");
+        stack.push(adapter, 1.0).expect("a stack");
+        session.set_adapters(stack).expect("it is set");
+    }
+    let tokens: Vec<Token> = tokens.iter().map(|&t| Token(t as i32)).collect();
+    session
+        .prefill(&tokens, &CancelToken::default())
+        .expect("it computes");
+    session.logits().expect("logits").to_vec()
+}
+
+#[track_caller]
+fn assert_near(found: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), expected.len());
+    for (at, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() < tolerance, "{at}: {a} and {b}");
+    }
+}
+
+#[test]
+fn logits_are_llama_cpps_with_and_without_an_adapter() {
+    for arch in TRAINED {
+        for tied in [true, false] {
+            let tiny = Tiny::new(arch, tied);
+            let base = tiny.path("base.gguf");
+            let lora = tiny.lora();
+            let out = tiny.path("adapter.gguf");
+            let provenance = serde_json::json!({"steps": 3});
+            train::write_gguf(&lora, tiny.transformer.base(), "t", &provenance, &out).unwrap();
+            for n in [1, TOKENS.len()] {
+                let tokens = &TOKENS[..n];
+                let plain = tiny.last_logits(tokens, None);
+                assert_near(&plain, &engine_logits(&base, None, tokens), 1e-2);
+                let adapted = tiny.last_logits(tokens, Some(&lora));
+                assert_near(&adapted, &engine_logits(&base, Some(&out), tokens), 1e-2);
+                let effect = plain.iter().zip(&adapted).map(|(a, b)| (a - b).abs());
+                assert!(effect.fold(0.0, f32::max) > 0.1, "{arch:?}: no effect");
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    for (arch, tied) in TRAINED.into_iter().zip([true, false, true]) {
+        let tiny = Tiny::new(arch, tied);
+        let lora = tiny.lora();
+        let found = gradient(&tiny, &lora, Keep::All).1;
+        let loss = |values: &[f32]| {
+            let mut moved = lora.clone();
+            moved.values = values.to_vec();
+            reference_loss(&tiny.adapted(&moved))
+        };
+        let mut at = 0;
+        for layer in 0..N_LAYERS {
+            for target in Target::ALL {
+                let (a, b) = lora.factors(layer, target).expect("all are adapted");
+                for (factor, n) in [("A", a.len()), ("B", b.len())] {
+                    // Along a direction of chance, within this factor alone.
+                    let direction = Noise::new(at as u64).many(n, 1.0);
+                    let moved = |by: f32| {
+                        let mut values = lora.values.clone();
+                        let places = values[at..at + n].iter_mut();
+                        places.zip(&direction).for_each(|(v, d)| *v += by * d);
+                        values
+                    };
+                    let step = 1e-3;
+                    let (up, down) = (moved(step), moved(-step));
+                    let expected = (loss(&up) - loss(&down)) / (2.0 * f64::from(step));
+                    let slope: f64 = found[at..at + n]
+                        .iter()
+                        .zip(&direction)
+                        .map(|(g, d)| f64::from(*g) * f64::from(*d))
+                        .sum();
+                    assert!(
+                        (slope - expected).abs() < 2e-3 * expected.abs().max(0.1),
+                        "{arch:?} layer {layer} {target:?} {factor}: {slope}, not {expected}"
+                    );
+                    at += n;
+                }
+            }
+        }
+        assert_eq!(at, found.len());
+    }
+}
+
+/// Rows that are scored: of two sequences, so that what keeps them apart is checked, too.
+const FIRST: usize = 7;
+const SCORED: [usize; 3] = [3, 5, 6];
+
+fn gradient(tiny: &Tiny, lora: &Lora, keep: Keep) -> (Vec<f64>, Vec<f32>) {
+    let mut pack = Pack::default();
+    pack.push(&TOKENS[5..]);
+    let start = pack.push(&TOKENS[..=FIRST]);
+    let scored: Vec<Scored> = SCORED
+        .iter()
+        .map(|&index| Scored {
+            row: start + index,
+            aim: Aim::Token(TOKENS[index + 1]),
+            weight: 1.0,
+        })
+        .chain([Scored {
+            row: 6,
+            aim: Aim::Token(90),
+            weight: 0.5,
+        }])
+        .collect();
+    let trace = tiny.transformer.forward(&pack, Some(lora), keep).unwrap();
+    let mut gradients = vec![0.0; lora.values.len()];
+    let losses = tiny.transformer.backward(trace, &scored, &mut gradients);
+    (losses, gradients)
+}
+
+fn reference_loss(model: &tiny::Model) -> f64 {
+    let tokens: Vec<usize> = TOKENS.iter().map(|&t| t as usize).collect();
+    let of_first: f64 = SCORED
+        .iter()
+        .map(|&index| cross_entropy(&forward::logits(model, &tokens[..=index]), tokens[index + 1]))
+        .sum();
+    of_first + 0.5 * cross_entropy(&forward::logits(model, &tokens[5..]), 90)
+}
+
+fn cross_entropy(logits: &[f64], token: usize) -> f64 {
+    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|z| (z - top).exp()).sum();
+    top + sum.ln() - logits[token]
+}
+
+#[test]
+fn what_is_kept_changes_nothing() {
+    let tiny = Tiny::new(Arch::Llama, true);
+    let lora = tiny.lora();
+    let all = gradient(&tiny, &lora, Keep::All);
+    assert_eq!(all, gradient(&tiny, &lora, Keep::Inputs));
+    let expected = reference_loss(&tiny.adapted(&lora));
+    let found = all.0[..3].iter().sum::<f64>() + 0.5 * all.0[3];
+    assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+}
+
+#[test]
+fn a_peft_folder_reads_back() {
+    for arch in TRAINED {
+        let tiny = Tiny::new(arch, false);
+        let (base, out) = (tiny.path("base.gguf"), tiny.path("adapter.gguf"));
+        let provenance = serde_json::Value::Null;
+        train::write_gguf(&tiny.lora(), tiny.transformer.base(), "t", &provenance, &out).unwrap();
+        let folder = tiny.path("peft");
+        train::write_peft(&out, &base, "tiny", &folder).unwrap();
+        let back = tiny.path("back.gguf");
+        lora::convert_peft(&folder, &Gguf::open(&base).unwrap(), &back).unwrap();
+        let (first, second) = (Gguf::open(&out).unwrap(), Gguf::open(&back).unwrap());
+        assert_eq!(first.tensors().len(), second.tensors().len());
+        assert_eq!(second.metadata().f32("adapter.lora.alpha"), Some(ALPHA));
+        for tensor in first.tensors() {
+            let other = second.tensor(&tensor.name).expect("the same tensors");
+            assert_eq!(other.shape, tensor.shape);
+            let (a, b) = (first.tensor_bytes(tensor), second.tensor_bytes(other));
+            assert_eq!(a, b, "{arch:?} {}", tensor.name);
+        }
+    }
+}
+
+#[test]
+fn other_architectures_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("base.gguf");
+    tiny::Model::random(Arch::Gemma3, true, 1).write(&path);
+    let message = train::open(&path, 64).unwrap_err().to_string();
+    assert!(message.contains("gemma3") && message.contains("llama"), "{message}");
+    assert_eq!(N_HEADS % N_KV_HEADS, 0, "heads share keys in these tests");
+}
+
+/// Three rows to learn, one answer of the base to hold on to.
+fn material(tiny: &Tiny) -> (Vec<Example>, Vec<ReplayRow>) {
+    let examples = (0..3)
+        .map(|at| Example {
+            line: at + 1,
+            tokens: vec![1, 80 + at as u32, 10, 20 + at as u32, 30, 2],
+            learnt: vec![3, 4, 5],
+        })
+        .collect();
+    let tokens = vec![1, 150, 160, 170, 180];
+    let likely = (2..tokens.len())
+        .map(|index| Likely::of(&tiny.last_logits(&tokens[..index], None)))
+        .collect();
+    let replay = vec![ReplayRow {
+        prompt: String::new(),
+        answer: String::new(),
+        first: 2,
+        tokens,
+        likely,
+    }];
+    (examples, replay)
+}
+
+fn recipe() -> Recipe {
+    Recipe {
+        rank: RANK,
+        learning_rate: 1e-2,
+        steps: 60,
+        batch: 2,
+        replay: 1,
+        warmup: 3,
+        ..Recipe::default()
+    }
+}
+
+#[test]
+fn it_learns_and_holds_on() {
+    let tiny = Tiny::new(Arch::Llama, true);
+    let (examples, replay) = material(&tiny);
+    let run = |kl: f32| {
+        let material = Material {
+            transformer: &tiny.transformer,
+            examples: &examples,
+            replay: &replay,
+            keep: Keep::All,
+        };
+        let mut trainer = Trainer::new(material, Recipe { kl, ..recipe() }).unwrap();
+        let first = trainer.step().unwrap();
+        assert!(first.kl.unwrap().abs() < 1e-6, "no effect yet: {first:?}");
+        let mut last = first.clone();
+        while !trainer.is_done() {
+            last = trainer.step().unwrap();
+        }
+        assert!(last.loss < 0.1 * first.loss, "{first:?} {last:?}");
+        last.kl.unwrap()
+    };
+    let (free, held) = (run(0.0), run(2.0));
+    assert!(held < 0.2 * free, "KL {held} with replay, {free} without");
+}
+
+#[test]
+fn parts_add_up_to_one() {
+    let tiny = Tiny::new(Arch::Llama, true);
+    let (examples, _) = material(&tiny);
+    let step = |batch, accumulation| {
+        let material = Material {
+            transformer: &tiny.transformer,
+            examples: &examples,
+            replay: &[],
+            keep: Keep::All,
+        };
+        let recipe = Recipe {
+            batch,
+            accumulation,
+            ..recipe()
+        };
+        Trainer::new(material, recipe).unwrap().step().unwrap()
+    };
+    let (whole, parts) = (step(4, 1), step(1, 4));
+    assert!((whole.loss - parts.loss).abs() < 1e-6);
+    assert!((whole.gradient / parts.gradient - 1.0).abs() < 1e-4);
+}
+
+#[test]
+fn a_resumed_run_is_the_same_run() {
+    let tiny = Tiny::new(Arch::Llama, true);
+    let (examples, replay) = material(&tiny);
+    let material = Material {
+        transformer: &tiny.transformer,
+        examples: &examples,
+        replay: &replay,
+        keep: Keep::All,
+    };
+    let origin = Origin {
+        base_sha256: ContentHash::of(b"base"),
+        data_sha256: ContentHash::of(b"data"),
+        replay_sha256: None,
+        recipe: recipe(),
+    };
+    let run = |trainer: &mut Trainer, n: usize| {
+        for _ in 0..n {
+            trainer.step().expect("a step");
+        }
+    };
+    let mut whole = Trainer::new(material, recipe()).unwrap();
+    run(&mut whole, 9);
+    let mut again = Trainer::new(material, recipe()).unwrap();
+    run(&mut again, 9);
+    assert_eq!(whole.lora(), again.lora(), "same seed, same adapter");
+
+    let path = tiny.path("run.safetensors");
+    let mut stopped = Trainer::new(material, recipe()).unwrap();
+    run(&mut stopped, 4);
+    stopped.save(&path, &origin).unwrap();
+    let mut resumed = Trainer::new(material, recipe()).unwrap();
+    resumed.resume(&path, &origin).unwrap();
+    run(&mut resumed, 5);
+    assert_eq!(resumed.steps(), 9);
+    assert_eq!(whole.lora(), resumed.lora());
+
+    let other = Origin {
+        data_sha256: ContentHash::of(b"other"),
+        ..origin.clone()
+    };
+    let message = resumed.resume(&path, &other).unwrap_err().to_string();
+    assert!(message.contains("same rows"), "{message}");
+    std::fs::write(&path, b"not a checkpoint").unwrap();
+    assert!(resumed.resume(&path, &origin).is_err());
+}
+
+#[test]
+fn what_is_not_finite_stops_with_its_rows() {
+    let tiny = Tiny::new(Arch::Llama, true);
+    let (examples, _) = material(&tiny);
+    let material = Material {
+        transformer: &tiny.transformer,
+        examples: &examples[2..],
+        replay: &[],
+        keep: Keep::All,
+    };
+    let recipe = Recipe {
+        learning_rate: 9e5,
+        clip: 1e6,
+        batch: 1,
+        warmup: 0,
+        ..recipe()
+    };
+    let mut trainer = Trainer::new(material, recipe).unwrap();
+    let error = (0..60).find_map(|_| trainer.step().err()).expect("it diverges");
+    let message = error.to_string();
+    assert!(message.contains("lines 3") && message.contains("not finite"), "{message}");
+}
