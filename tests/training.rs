@@ -2,6 +2,7 @@
 //! independent reference in double precision, and the promises of a run (same seed, same adapter; resumed or not).
 #![cfg(feature = "train")]
 
+mod common;
 #[path = "conversion/forward.rs"]
 #[allow(dead_code)]
 mod forward;
@@ -20,6 +21,8 @@ use unforget::train::compute::{Aim, Keep, Likely, Lora, Pack, Scored, Target, Tr
 use unforget::train::{self, Example, Material, Origin, Recipe, ReplayRow, Trainer};
 use unforget_quant::gguf::Gguf;
 use unforget_quant::lora;
+use unforget_quant::quantize::{self, FileType};
+use unforget_quant::rewrite::Options;
 
 const TRAINED: [Arch; 3] = [Arch::Llama, Arch::Qwen2, Arch::Qwen3];
 const TOKENS: [u32; 12] = [1, 70, 104, 5, 250, 33, 70, 12, 99, 200, 148, 61];
@@ -154,6 +157,35 @@ fn logits_are_llama_cpps_with_and_without_an_adapter() {
     }
 }
 
+/// The same of a real model, which has many layers, many heads and a large vocabulary.
+#[test]
+fn logits_of_a_real_model_are_llama_cpps() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f32.gguf");
+    let request = quantize::Request {
+        file_type: FileType::F32,
+        pure: false,
+        allow_requantize: true,
+        imatrix: None,
+    };
+    let source = Gguf::open(&common::base_file()).unwrap();
+    quantize::quantize(&source, &path, &request, &Options::default()).unwrap();
+    let text = "The bridge over the river was built in 1894, and since then it";
+    let model = Model::open(&path, ModelOptions::default()).unwrap();
+    let tokens: Vec<u32> = model
+        .tokenize_text(text)
+        .unwrap()
+        .iter()
+        .map(|token| token.0 as u32)
+        .collect();
+    let transformer = train::open(&path, 64).unwrap();
+    let mut pack = Pack::default();
+    pack.push(&tokens);
+    let trace = transformer.forward(&pack, None, Keep::Nothing).unwrap();
+    let found = transformer.logits(&trace, &[tokens.len() - 1]);
+    assert_near(&found, &engine_logits(&path, None, &tokens), 1e-2);
+}
+
 #[test]
 fn gradients_are_those_of_finite_differences() {
     for (arch, tied) in TRAINED.into_iter().zip([true, false, true]) {
@@ -178,7 +210,7 @@ fn gradients_are_those_of_finite_differences() {
                         places.zip(&direction).for_each(|(v, d)| *v += by * d);
                         values
                     };
-                    let step = 1e-3;
+                    let step = 3e-3;
                     let (up, down) = (moved(step), moved(-step));
                     let expected = (loss(&up) - loss(&down)) / (2.0 * f64::from(step));
                     let slope: f64 = found[at..at + n]
@@ -187,7 +219,7 @@ fn gradients_are_those_of_finite_differences() {
                         .map(|(g, d)| f64::from(*g) * f64::from(*d))
                         .sum();
                     assert!(
-                        (slope - expected).abs() < 2e-3 * expected.abs().max(0.1),
+                        (slope - expected).abs() < 5e-3 * expected.abs().max(0.2),
                         "{arch:?} layer {layer} {target:?} {factor}: {slope}, not {expected}"
                     );
                     at += n;
@@ -229,7 +261,12 @@ fn reference_loss(model: &tiny::Model) -> f64 {
     let tokens: Vec<usize> = TOKENS.iter().map(|&t| t as usize).collect();
     let of_first: f64 = SCORED
         .iter()
-        .map(|&index| cross_entropy(&forward::logits(model, &tokens[..=index]), tokens[index + 1]))
+        .map(|&index| {
+            cross_entropy(
+                &forward::logits(model, &tokens[..=index]),
+                tokens[index + 1],
+            )
+        })
         .sum();
     of_first + 0.5 * cross_entropy(&forward::logits(model, &tokens[5..]), 90)
 }
@@ -257,7 +294,14 @@ fn a_peft_folder_reads_back() {
         let tiny = Tiny::new(arch, false);
         let (base, out) = (tiny.path("base.gguf"), tiny.path("adapter.gguf"));
         let provenance = serde_json::Value::Null;
-        train::write_gguf(&tiny.lora(), tiny.transformer.base(), "t", &provenance, &out).unwrap();
+        train::write_gguf(
+            &tiny.lora(),
+            tiny.transformer.base(),
+            "t",
+            &provenance,
+            &out,
+        )
+        .unwrap();
         let folder = tiny.path("peft");
         train::write_peft(&out, &base, "tiny", &folder).unwrap();
         let back = tiny.path("back.gguf");
@@ -280,7 +324,10 @@ fn other_architectures_are_refused_by_name() {
     let path = folder.path().join("base.gguf");
     tiny::Model::random(Arch::Gemma3, true, 1).write(&path);
     let message = train::open(&path, 64).unwrap_err().to_string();
-    assert!(message.contains("gemma3") && message.contains("llama"), "{message}");
+    assert!(
+        message.contains("gemma3") && message.contains("llama"),
+        "{message}"
+    );
     assert_eq!(N_HEADS % N_KV_HEADS, 0, "heads share keys in these tests");
 }
 
@@ -432,7 +479,12 @@ fn what_is_not_finite_stops_with_its_rows() {
         ..recipe()
     };
     let mut trainer = Trainer::new(material, recipe).unwrap();
-    let error = (0..60).find_map(|_| trainer.step().err()).expect("it diverges");
+    let error = (0..60)
+        .find_map(|_| trainer.step().err())
+        .expect("it diverges");
     let message = error.to_string();
-    assert!(message.contains("lines 3") && message.contains("not finite"), "{message}");
+    assert!(
+        message.contains("lines 3") && message.contains("not finite"),
+        "{message}"
+    );
 }

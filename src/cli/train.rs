@@ -38,7 +38,13 @@ pub struct Args {
     name: String,
 
     /// Base model, installed [default: the catalog's default]
-    #[arg(short, long, visible_alias = "model", env = "UNFORGET_MODEL", value_name = "NAME")]
+    #[arg(
+        short,
+        long,
+        visible_alias = "model",
+        env = "UNFORGET_MODEL",
+        value_name = "NAME"
+    )]
     base: Option<String>,
 
     #[command(flatten)]
@@ -199,7 +205,9 @@ fn tier(text: &str) -> Result<Option<Tier>> {
 fn base(name: Option<&str>, registry: &Registry) -> Result<ModelRecord> {
     let located = resolve::locate(name, registry)?;
     let models = registry.models()?;
-    let installed = models.into_iter().find(|model| model.sha256 == located.sha256);
+    let installed = models
+        .into_iter()
+        .find(|model| model.sha256 == located.sha256);
     installed.ok_or_else(|| Error::InvalidArgument {
         what: "base",
         value: located.path.display().to_string(),
@@ -331,7 +339,10 @@ fn keep(
         return Ok(Keep::All);
     };
     let fits = |keep| estimate(keep).total() <= limit * 1_000_000;
-    match [Keep::All, Keep::Inputs].into_iter().find(|&keep| fits(keep)) {
+    match [Keep::All, Keep::Inputs]
+        .into_iter()
+        .find(|&keep| fits(keep))
+    {
         Some(keep) => Ok(keep),
         None => {
             let needed = estimate(Keep::Inputs);
@@ -405,7 +416,9 @@ fn learn(args: &Args, context: &Context, material: Material, origin: &Origin) ->
 
 /// The live line; where nobody looks, a line of it now and then.
 fn show(bar: &ProgressBar, report: &StepReport) {
-    let kl = report.kl.map_or(String::new(), |kl| format!(", KL {kl:.4}"));
+    let kl = report
+        .kl
+        .map_or(String::new(), |kl| format!(", KL {kl:.4}"));
     let speed = report.n_tokens as f64 / report.time.max(Duration::from_nanos(1)).as_secs_f64();
     let line = format!("loss {:.4}{kl}, {speed:.0} tokens/s", report.loss);
     bar.set_position(report.step as u64);
@@ -467,7 +480,8 @@ fn domain(context: &Context, held: &[Row]) -> Result<Option<tempfile::TempPath>>
         .iter()
         .filter_map(|row| {
             let (prompt, target) = row.pair()?;
-            let line = json!({"id": format!("line/{}", row.line), "prompt": prompt, "target": target});
+            let line =
+                json!({"id": format!("line/{}", row.line), "prompt": prompt, "target": target});
             Some(format!("{line}\n"))
         })
         .collect();

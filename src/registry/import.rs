@@ -63,8 +63,10 @@ pub fn import_adapter(
     };
     let summary = lora::validate(&Gguf::open(&draft.0)?, &base_file)?;
     let sha256 = ContentHash::of_file(&draft.0)?;
-    let draft_file = Gguf::open(&draft.0)?;
-    let findings = lora::stats(&draft_file, &base_file)?.findings();
+    let (findings, training) = {
+        let file = Gguf::open(&draft.0)?;
+        (lora::stats(&file, &base_file)?.findings(), training(&file))
+    };
     if let Some(existing) = registry
         .adapters()?
         .into_iter()
@@ -96,7 +98,7 @@ pub fn import_adapter(
         "base": base.name,
         "peft_config": config,
         "lora": summary,
-        "training": training(&draft_file),
+        "training": training,
     });
     let mut record = AdapterRecord::imported(name, sha256, base.sha256, path, provenance);
     if !findings.is_empty() {

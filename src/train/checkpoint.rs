@@ -58,7 +58,11 @@ impl Trainer<'_> {
             tensor("first", &self.optimizer.first),
             tensor("second", &self.optimizer.second),
         ];
-        Ok(write(path, &tensors, HashMap::from([(KEY.to_owned(), text)]))?)
+        Ok(write(
+            path,
+            &tensors,
+            HashMap::from([(KEY.to_owned(), text)]),
+        )?)
     }
 
     /// Goes on from a file that [`Self::save`] wrote.

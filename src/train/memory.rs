@@ -22,7 +22,13 @@ const LOGIT_ROWS: usize = 64;
 impl Estimate {
     /// The estimate for parts of `n_tokens`.
     #[must_use]
-    pub fn of(shape: &Shape, weights: u64, n_parameters: usize, n_tokens: usize, keep: Keep) -> Self {
+    pub fn of(
+        shape: &Shape,
+        weights: u64,
+        n_parameters: usize,
+        n_tokens: usize,
+        keep: Keep,
+    ) -> Self {
         let layer = 4 * shape.n_embd + 2 * shape.n_query() + 2 * shape.n_key() + 3 * shape.n_ff;
         let inner = Target::ALL.len() * 64;
         let kept = match keep {

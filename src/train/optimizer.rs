@@ -64,7 +64,10 @@ mod tests {
         adam.step(&mut value, &[-1.0], 0.1, 0.0);
         let m = (0.9 * 0.05 - 0.1) / (1.0 - 0.81);
         let v: f32 = (0.999 * 0.00025 + 0.001) / (1.0 - 0.998_001);
-        assert!((value[0] - (0.899 - 0.1 * m / v.sqrt())).abs() < 1e-5, "{value:?}");
+        assert!(
+            (value[0] - (0.899 - 0.1 * m / v.sqrt())).abs() < 1e-5,
+            "{value:?}"
+        );
     }
 
     #[test]

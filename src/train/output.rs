@@ -14,7 +14,13 @@ use crate::Result;
 ///
 /// # Errors
 /// [`crate::Error::Format`] where it cannot be written.
-pub fn write_gguf(lora: &Lora, base: &Base, name: &str, provenance: &Value, out: &Path) -> Result<()> {
+pub fn write_gguf(
+    lora: &Lora,
+    base: &Base,
+    name: &str,
+    provenance: &Value,
+    out: &Path,
+) -> Result<()> {
     let shape = base.shape();
     let mut metadata = Metadata::new();
     metadata

@@ -85,7 +85,11 @@ impl Recipe {
         ];
         for (what, value, low, high) in sizes {
             if !(low..=high).contains(&value) {
-                return Err(invalid(what, &value.to_string(), &format!("{low} to {high}")));
+                return Err(invalid(
+                    what,
+                    &value.to_string(),
+                    &format!("{low} to {high}"),
+                ));
             }
         }
         let numbers = [
@@ -97,7 +101,11 @@ impl Recipe {
         ];
         for (what, value, low) in numbers {
             if !(low..=1e6).contains(&value) {
-                return Err(invalid(what, &value.to_string(), &format!("{low} to 1000000")));
+                return Err(invalid(
+                    what,
+                    &value.to_string(),
+                    &format!("{low} to 1000000"),
+                ));
             }
         }
         if self.targets.is_empty() {
@@ -149,11 +157,41 @@ mod tests {
     fn what_cannot_be_trained_by_is_refused_by_name() {
         Recipe::default().check().unwrap();
         let broken = [
-            ("rank", Recipe { rank: 0, ..Recipe::default() }),
-            ("steps", Recipe { steps: 0, ..Recipe::default() }),
-            ("learning rate", Recipe { learning_rate: f64::NAN, ..Recipe::default() }),
-            ("kl", Recipe { kl: -1.0, ..Recipe::default() }),
-            ("targets", Recipe { targets: Vec::new(), ..Recipe::default() }),
+            (
+                "rank",
+                Recipe {
+                    rank: 0,
+                    ..Recipe::default()
+                },
+            ),
+            (
+                "steps",
+                Recipe {
+                    steps: 0,
+                    ..Recipe::default()
+                },
+            ),
+            (
+                "learning rate",
+                Recipe {
+                    learning_rate: f64::NAN,
+                    ..Recipe::default()
+                },
+            ),
+            (
+                "kl",
+                Recipe {
+                    kl: -1.0,
+                    ..Recipe::default()
+                },
+            ),
+            (
+                "targets",
+                Recipe {
+                    targets: Vec::new(),
+                    ..Recipe::default()
+                },
+            ),
         ];
         for (named, recipe) in broken {
             let message = recipe.check().unwrap_err().to_string();

@@ -90,7 +90,8 @@ impl Replay {
         let rows = make(model, transformer, cancel, &mut progress)?;
         if rows.is_empty() {
             return Err(Error::Engine(
-                "the base answers none of the replay's prompts with anything that can be used".to_owned(),
+                "the base answers none of the replay's prompts with anything that can be used"
+                    .to_owned(),
             ));
         }
         write(&path, &header, &rows)?;
@@ -247,7 +248,11 @@ fn expand(text: &str) -> Vec<String> {
             .and_then(|(before, rest)| Some((before, rest.split_once('}')?)));
         match choices {
             Some((before, (choices, after))) => {
-                prompts.extend(choices.split('|').map(|one| format!("{before}{one}{after}")));
+                prompts.extend(
+                    choices
+                        .split('|')
+                        .map(|one| format!("{before}{one}{after}")),
+                );
             }
             None => prompts.push(line.to_owned()),
         }
@@ -269,7 +274,11 @@ mod tests {
         let mut distinct = all.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        assert!(all.len() >= 150 && distinct.len() == all.len(), "{}", all.len());
+        assert!(
+            all.len() >= 150 && distinct.len() == all.len(),
+            "{}",
+            all.len()
+        );
     }
 
     #[test]

@@ -75,7 +75,10 @@ impl Rows {
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = fs_err::metadata(path)?.len();
         if bytes > MAX_BYTES {
-            return Err(invalid(path, format!("at most {MAX_BYTES} bytes, not {bytes}")));
+            return Err(invalid(
+                path,
+                format!("at most {MAX_BYTES} bytes, not {bytes}"),
+            ));
         }
         let text = fs_err::read(path)?;
         let name = path.display().to_string();
@@ -102,12 +105,20 @@ impl Rows {
     #[must_use]
     pub fn split(&self, seed: u64) -> (Vec<Row>, Vec<Row>) {
         let n = self.rows.len();
-        let n_held = if n < 20 { 0 } else { (n / 10).min(MAX_HELD_BACK) };
+        let n_held = if n < 20 {
+            0
+        } else {
+            (n / 10).min(MAX_HELD_BACK)
+        };
         let mut held = Dice::new(seed ^ SPLIT).order(n);
         held.truncate(n_held);
         let mut sides = (Vec::new(), Vec::new());
         for (index, row) in self.rows.iter().enumerate() {
-            let side = if held.contains(&index) { &mut sides.1 } else { &mut sides.0 };
+            let side = if held.contains(&index) {
+                &mut sides.1
+            } else {
+                &mut sides.0
+            };
             side.push(row.clone());
         }
         sides
@@ -170,9 +181,9 @@ fn check(messages: &[ChatMessage]) -> Result<(), String> {
     }
     match messages {
         [] | [_] => Err("a row needs a question and an answer".to_owned()),
-        [.., last] if last.role != Role::Assistant => {
-            Err("the last message is not the assistant's, so nothing can be learnt from it".to_owned())
-        }
+        [.., last] if last.role != Role::Assistant => Err(
+            "the last message is not the assistant's, so nothing can be learnt from it".to_owned(),
+        ),
         _ => Ok(()),
     }
 }
@@ -226,8 +237,14 @@ mod tests {
                 r#"{"messages": [{"role": "assistant", "content": "a"}, {"role": "user", "content": "u"}]}"#,
                 "not the assistant's",
             ),
-            (r#"{"messages": [{"role": "robot", "content": "a"}]}"#, "robot"),
-            (r#"{"prompt": "p", "target": "other"}"#, "question of line 1 otherwise"),
+            (
+                r#"{"messages": [{"role": "robot", "content": "a"}]}"#,
+                "robot",
+            ),
+            (
+                r#"{"prompt": "p", "target": "other"}"#,
+                "question of line 1 otherwise",
+            ),
         ] {
             let message = refused(&format!("{good}\n{bad}\n"));
             assert!(message.starts_with("rows.jsonl line 2: "), "{message}");

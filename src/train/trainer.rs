@@ -75,7 +75,13 @@ impl<'a> Trainer<'a> {
             });
         }
         let base = material.transformer.base();
-        let lora = Lora::new(base, recipe.rank, recipe.alpha, &recipe.targets, recipe.seed);
+        let lora = Lora::new(
+            base,
+            recipe.rank,
+            recipe.alpha,
+            &recipe.targets,
+            recipe.seed,
+        );
         let optimizer = AdamW::new(lora.values.len());
         Ok(Self {
             material,
@@ -192,11 +198,15 @@ impl Weights {
 
     fn push_replay<'a>(&self, row: &'a ReplayRow, pack: &mut Pack, scored: &mut Vec<Scored<'a>>) {
         let start = pack.push(&row.tokens);
-        scored.extend((row.first..).zip(&row.likely).map(|(index, likely)| Scored {
-            row: start + index - 1,
-            aim: Aim::Likely(likely),
-            weight: self.replay,
-        }));
+        scored.extend(
+            (row.first..)
+                .zip(&row.likely)
+                .map(|(index, likely)| Scored {
+                    row: start + index - 1,
+                    aim: Aim::Likely(likely),
+                    weight: self.replay,
+                }),
+        );
     }
 }
 

@@ -34,11 +34,24 @@ fn rows_become_an_adapter_and_a_peft_folder() {
     assert!(json["last"]["loss"].as_f64().unwrap() > 0.0, "{json}");
     assert!(peft.join("adapter_config.json").is_file());
 
-    let shown = scratch.json(&["adapter", "inspect", "counting"]).to_string();
+    let shown = scratch
+        .json(&["adapter", "inspect", "counting"])
+        .to_string();
     for said in ["quarantined", "data_sha256", "\"rank\":8"] {
-        assert!(shown.contains(said), "not checked, with its origin: {shown}");
+        assert!(
+            shown.contains(said),
+            "not checked, with its origin: {shown}"
+        );
     }
-    scratch.json(&["adapter", "import", text(&peft), "--name", "again", "--base", "smollm2"]);
+    scratch.json(&[
+        "adapter",
+        "import",
+        text(&peft),
+        "--name",
+        "again",
+        "--base",
+        "smollm2",
+    ]);
 
     scratch.run(&args).fails_with(2, &["counting", "free name"]);
 }
@@ -59,7 +72,16 @@ fn bad_rows_and_settings_are_named() {
         ("--check", "soon", "soon"),
         ("--memory-limit", "300", "weights"),
     ] {
-        let args = ["train", text(&data), "--name", "x", "--replay", "0", option, value];
+        let args = [
+            "train",
+            text(&data),
+            "--name",
+            "x",
+            "--replay",
+            "0",
+            option,
+            value,
+        ];
         scratch.run(&args).fails_with(2, &[named]);
     }
 }

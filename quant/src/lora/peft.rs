@@ -60,12 +60,24 @@ pub fn write_peft(adapter: &Gguf, base: &Gguf, base_name: &str, folder: &Path) -
         ranks.insert(rank);
         targets.insert(module.rsplit('.').next().unwrap_or(module));
         let name = format!("base_model.model.model.layers.{layer}.{module}");
-        tensors.push((format!("{name}.lora_A.weight"), vec![rank, pair.n_in as usize], a));
-        tensors.push((format!("{name}.lora_B.weight"), vec![pair.n_out as usize, rank], b));
+        tensors.push((
+            format!("{name}.lora_A.weight"),
+            vec![rank, pair.n_in as usize],
+            a,
+        ));
+        tensors.push((
+            format!("{name}.lora_B.weight"),
+            vec![pair.n_out as usize, rank],
+            b,
+        ));
     }
     let rank = match ranks.into_iter().collect::<Vec<_>>().as_slice() {
         [one] => *one,
-        several => return Err(refuse(format!("it has pairs of ranks {several:?}, not of one"))),
+        several => {
+            return Err(refuse(format!(
+                "it has pairs of ranks {several:?}, not of one"
+            )));
+        }
     };
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let values: Vec<Values> = tensors

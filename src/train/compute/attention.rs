@@ -31,14 +31,23 @@ pub(super) fn forward(shape: &Shape, pack: &Pack, qkv: Qkv) -> Vec<f32> {
     pack.cut_mut(&mut out, n_query)
         .into_par_iter()
         .zip(pack.cut(qkv.q, n_query))
-        .zip(pack.cut(qkv.k, n_key).into_par_iter().zip(pack.cut(qkv.v, n_key)))
+        .zip(
+            pack.cut(qkv.k, n_key)
+                .into_par_iter()
+                .zip(pack.cut(qkv.v, n_key)),
+        )
         .for_each(|((out, q), (k, v))| {
             let mut weights = vec![0.0; (out.len() / n_query).pow(2)];
             for head in 0..shape.n_heads {
                 let heads = Heads::new(shape, head);
                 heads.weights(&mut weights, q, k);
                 let n = out.len() / n_query;
-                product(heads.query_mut(out), 1.0, View::new(&weights, n), heads.key(v));
+                product(
+                    heads.query_mut(out),
+                    1.0,
+                    View::new(&weights, n),
+                    heads.key(v),
+                );
             }
         });
     out
@@ -74,7 +83,12 @@ pub(super) fn backward(shape: &Shape, pack: &Pack, qkv: Qkv, d_out: &[f32]) -> G
                 heads.weights(&mut weights, q, k);
                 let d_out = heads.query(d_out);
                 add_product(heads.key_mut(dv), 1.0, View::new(&weights, n).t(), d_out);
-                product(ViewMut::new(&mut d_weights, n), 1.0, d_out, heads.key(v).t());
+                product(
+                    ViewMut::new(&mut d_weights, n),
+                    1.0,
+                    d_out,
+                    heads.key(v).t(),
+                );
                 softmax_backward(&mut d_weights, &weights, n);
                 let d_scores = View::new(&d_weights, n);
                 product(heads.query_mut(dq), heads.scale, d_scores, heads.key(k));
@@ -127,7 +141,12 @@ impl Heads {
     /// The softmax of scaled scores over what each token may see: itself and what came before.
     fn weights(&self, weights: &mut [f32], q: &[f32], k: &[f32]) {
         let n = q.len() / self.n_query;
-        product(ViewMut::new(weights, n), self.scale, self.query(q), self.key(k).t());
+        product(
+            ViewMut::new(weights, n),
+            self.scale,
+            self.query(q),
+            self.key(k).t(),
+        );
         for (at, row) in weights.chunks_exact_mut(n).enumerate() {
             let (seen, unseen) = row.split_at_mut(at + 1);
             unseen.fill(0.0);

@@ -54,14 +54,12 @@ pub(super) fn score(base: &Base, normed: &[f32], scored: &[Scored]) -> (Vec<f64>
         .zip(scored.chunks(CHUNK));
     for ((normed, gradient), scored) in chunks {
         let mut rows = logits(base, normed);
-        losses.par_extend(
-            rows.par_chunks_mut(n_vocab)
-                .zip(scored)
-                .map(|(row, one)| match one.aim {
-                    Aim::Token(token) => loss::cross_entropy(row, token, one.weight),
-                    Aim::Likely(likely) => loss::divergence(row, likely, one.weight),
-                }),
-        );
+        losses.par_extend(rows.par_chunks_mut(n_vocab).zip(scored).map(
+            |(row, one)| match one.aim {
+                Aim::Token(token) => loss::cross_entropy(row, token, one.weight),
+                Aim::Likely(likely) => loss::divergence(row, likely, one.weight),
+            },
+        ));
         product(
             ViewMut::new(gradient, n_embd),
             1.0,

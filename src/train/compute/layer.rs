@@ -82,7 +82,12 @@ impl Layer<'_> {
     }
 
     /// From the gradient of the result to the one of `x`. Those of A and B are added to `gradients`.
-    pub(super) fn backward(&self, saved: &Saved, mut d: Vec<f32>, gradients: &mut [f32]) -> Vec<f32> {
+    pub(super) fn backward(
+        &self,
+        saved: &Saved,
+        mut d: Vec<f32>,
+        gradients: &mut [f32],
+    ) -> Vec<f32> {
         let weights = self.weights;
         let epsilon = self.shape.epsilon;
         let mut linear = |target: Target, x: &[f32], dy: &[f32], dx: &mut [f32]| {
@@ -90,13 +95,24 @@ impl Layer<'_> {
         };
 
         let mut d_gated = vec![0.0; saved.gate.len()];
-        linear(Target::DownProj, &gated(&saved.gate, &saved.up), &d, &mut d_gated);
+        linear(
+            Target::DownProj,
+            &gated(&saved.gate, &saved.up),
+            &d,
+            &mut d_gated,
+        );
         let (d_gate, d_up) = gated_backward(&saved.gate, &saved.up, &d_gated);
         let normed = norm::forward(&saved.middle, &weights.feed_forward_norm, epsilon);
         let mut d_normed = vec![0.0; normed.len()];
         linear(Target::GateProj, &normed, &d_gate, &mut d_normed);
         linear(Target::UpProj, &normed, &d_up, &mut d_normed);
-        norm::backward(&mut d, &d_normed, &saved.middle, &weights.feed_forward_norm, epsilon);
+        norm::backward(
+            &mut d,
+            &d_normed,
+            &saved.middle,
+            &weights.feed_forward_norm,
+            epsilon,
+        );
 
         let mut d_attended = vec![0.0; saved.attended.len()];
         linear(Target::OProj, &saved.attended, &d, &mut d_attended);
@@ -113,7 +129,13 @@ impl Layer<'_> {
         linear(Target::QProj, &normed, &d_qkv.q, &mut d_normed);
         linear(Target::KProj, &normed, &d_qkv.k, &mut d_normed);
         linear(Target::VProj, &normed, &d_qkv.v, &mut d_normed);
-        norm::backward(&mut d, &d_normed, &saved.x, &weights.attention_norm, epsilon);
+        norm::backward(
+            &mut d,
+            &d_normed,
+            &saved.x,
+            &weights.attention_norm,
+            epsilon,
+        );
         d
     }
 

@@ -70,7 +70,12 @@ impl Backward<'_> {
             return;
         };
         let mut d_inner = vec![0.0; inner.len()];
-        product(ViewMut::new(&mut d_inner, rank), scale, dy, View::new(b, rank));
+        product(
+            ViewMut::new(&mut d_inner, rank),
+            scale,
+            dy,
+            View::new(b, rank),
+        );
         let d_inner = View::new(&d_inner, rank);
         add_product(ViewMut::new(dx, n_in), 1.0, d_inner, View::new(a, n_in));
         add_product(ViewMut::new(da, n_in), 1.0, d_inner.t(), View::new(x, n_in));

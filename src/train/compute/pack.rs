@@ -31,11 +31,6 @@ impl Pack {
         &self.positions
     }
 
-    /// Tokens of each sequence.
-    pub(super) fn lengths(&self) -> &[usize] {
-        &self.lengths
-    }
-
     /// Tokens of the longest sequence.
     #[must_use]
     pub fn longest(&self) -> usize {

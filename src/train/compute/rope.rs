@@ -29,7 +29,9 @@ impl Rope {
             for i in 0..half {
                 let exponent = -2.0 * i as f64 / shape.n_rot as f64;
                 let frequency = f64::from(shape.rope_base).powf(exponent);
-                let factor = factors.and_then(|f| f.get(i)).map_or(1.0, |&f| f64::from(f));
+                let factor = factors
+                    .and_then(|f| f.get(i))
+                    .map_or(1.0, |&f| f64::from(f));
                 let (sin, cos) = (position as f64 * frequency / factor).sin_cos();
                 turns.push((cos as f32, sin as f32));
             }

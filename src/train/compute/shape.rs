@@ -174,16 +174,16 @@ impl Reader<'_> {
     }
 
     fn float(&self, key: &str, default: f32) -> f32 {
-        self.gguf
-            .metadata()
-            .f32(&self.key(key))
-            .unwrap_or(default)
+        self.gguf.metadata().f32(&self.key(key)).unwrap_or(default)
     }
 
     fn refuse(&self) -> Result<()> {
         let metadata = self.gguf.metadata();
         for (key, what) in REFUSED {
-            if metadata.get(&self.key(key)).is_some_and(|v| v.unsigned() != Some(0)) {
+            if metadata
+                .get(&self.key(key))
+                .is_some_and(|v| v.unsigned() != Some(0))
+            {
                 return Err(self.unsupported(what));
             }
         }

@@ -39,7 +39,7 @@ pub struct Trace<'a> {
 }
 
 enum Kept {
-    All(Saved),
+    All(Box<Saved>),
     Input(Vec<f32>),
 }
 
@@ -78,7 +78,7 @@ impl Transformer {
             let (y, saved) = self.layer(index, lora, pack).forward(x);
             x = y;
             match keep {
-                Keep::All => layers.push(Kept::All(saved)),
+                Keep::All => layers.push(Kept::All(Box::new(saved))),
                 Keep::Inputs => layers.push(Kept::Input(saved.into_input())),
                 Keep::Nothing => {}
             }
@@ -110,12 +110,18 @@ impl Transformer {
         }
         let mut d = vec![0.0; trace.last.len()];
         let shape = self.base.shape();
-        norm::backward(&mut d, &d_rows, &trace.last, &self.base.output_norm, shape.epsilon);
+        norm::backward(
+            &mut d,
+            &d_rows,
+            &trace.last,
+            &self.base.output_norm,
+            shape.epsilon,
+        );
         for (index, kept) in trace.layers.into_iter().enumerate().rev() {
             let layer = self.layer(index, trace.lora, trace.pack);
             let saved = match kept {
                 Kept::All(saved) => saved,
-                Kept::Input(x) => layer.forward(x).1,
+                Kept::Input(x) => Box::new(layer.forward(x).1),
             };
             d = layer.backward(&saved, d, gradients);
         }
