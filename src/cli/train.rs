@@ -332,8 +332,8 @@ fn keep(
         + recipe.replay * longest(&mut replay.iter().map(|row| row.tokens.len()));
     let estimate = |keep| {
         let base = transformer.base();
-        let n_parameters = base.n_parameters(recipe.rank, &recipe.targets);
-        Estimate::of(base.shape(), base.bytes(), n_parameters, n_tokens, keep)
+        let adapter = (recipe.rank, base.n_parameters(recipe.rank, &recipe.targets));
+        Estimate::of(base.shape(), base.bytes(), adapter, n_tokens, keep)
     };
     let Some(limit) = args.memory_limit else {
         return Ok(Keep::All);

@@ -20,26 +20,29 @@ pub struct Estimate {
 const LOGIT_ROWS: usize = 64;
 
 impl Estimate {
-    /// The estimate for parts of `n_tokens`.
+    /// The estimate for an adapter of `rank` with `n_parameters`, trained in parts of `n_tokens`; `weights` are the bytes of
+    /// the base.
     #[must_use]
     pub fn of(
         shape: &Shape,
         weights: u64,
-        n_parameters: usize,
+        (rank, n_parameters): (usize, usize),
         n_tokens: usize,
         keep: Keep,
     ) -> Self {
-        let layer = 4 * shape.n_embd + 2 * shape.n_query() + 2 * shape.n_key() + 3 * shape.n_ff;
-        let inner = Target::ALL.len() * 64;
+        // What goes in and what lies in the middle; q and what was attended; k and v; gate and up; and `A x` of each.
+        let layer = 2 * (shape.n_embd + shape.n_query() + shape.n_key() + shape.n_ff)
+            + Target::ALL.len() * rank;
         let kept = match keep {
-            Keep::All => shape.n_layers * (layer + inner),
+            Keep::All => shape.n_layers * layer,
             Keep::Inputs => shape.n_layers * shape.n_embd,
             Keep::Nothing => 0,
         };
-        // One layer's gradients of everything beside.
-        let working = 2 * (layer + inner);
+        // One layer's own, computed again or not, and as many gradients; what is normed and gated on the way.
+        let working = 2 * layer + 4 * shape.n_embd + 2 * shape.n_ff;
         Self {
             weights,
+            // Values, gradients and two moments.
             adapter: 16 * n_parameters as u64,
             activations: 4 * (n_tokens * (kept + working)) as u64,
             logits: 4 * (LOGIT_ROWS * shape.n_vocab) as u64,
