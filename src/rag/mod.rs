@@ -72,6 +72,7 @@ mod meaning;
 mod neighbours;
 mod neutral;
 mod parsed;
+mod past;
 #[cfg(feature = "pdf")]
 mod pdf;
 #[cfg(not(feature = "pdf"))]
@@ -96,6 +97,7 @@ mod store;
 mod style;
 mod support;
 mod table;
+mod tags;
 mod vectors;
 mod verify;
 mod words;
