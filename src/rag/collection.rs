@@ -309,7 +309,7 @@ fn freeze(store: &Store, dir: &Path, embedder: &EmbedderId) -> Result<Freeze> {
     Ok(Freeze {
         dir: dir.to_owned(),
         database: store.path().to_owned(),
-        identity: format!("{}/{}", store.collection_id()?, embedder.sha256),
+        identity: format!("{}/{}", store.collection_id()?, embedder.key()),
         dimension: embedder.dimension,
     })
 }

@@ -130,6 +130,9 @@ impl Store {
             name: self.meta("embedder_name")?.unwrap_or_default(),
             sha256,
             dimension: dimension.ok_or_else(|| self.damaged("it has no vector dimension"))?,
+            recipe: self
+                .meta("embedder_recipe")?
+                .unwrap_or_else(|| EmbedderId::PLAIN.into()),
         }))
     }
 
@@ -140,6 +143,7 @@ impl Store {
             insert.execute(["embedder_name", &embedder.name])?;
             insert.execute(["embedder_sha256", &embedder.sha256])?;
             insert.execute(["dimension", &embedder.dimension.to_string()])?;
+            insert.execute(["embedder_recipe", &embedder.recipe])?;
             Ok(())
         })
     }
