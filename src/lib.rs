@@ -45,7 +45,7 @@
 //! | `serve` | yes | the scheduler of many answers at once, and the HTTP server |
 //! | `pdf` | yes | reading PDF |
 //! | `suites` | yes | the suites that adapters are checked on, inside the program; else give a folder of your own |
-//! | `train` | yes | training adapters |
+//! | `train` | no | training adapters: not tested yet |
 //! | `cuda`, `metal`, `vulkan` | no | a GPU backend, linked in |
 //! | `dynamic-backends` | no | every CPU variant and any GPU backend as plug-in libraries, chosen at run time |
 //!

@@ -93,13 +93,15 @@ pub fn import_adapter(
         .adapters()
         .join(format!("{name}-{}.gguf", sha256.short()));
     fs_err::rename(&draft.0, &path)?;
-    let provenance = json!({
+    let mut provenance = json!({
         "source": std::path::absolute(source)?,
         "base": base.name,
         "peft_config": config,
         "lora": summary,
-        "training": training,
     });
+    if let Some(training) = training {
+        provenance["training"] = training;
+    }
     let mut record = AdapterRecord::imported(name, sha256, base.sha256, path, provenance);
     if !findings.is_empty() {
         record.set_quarantine_reasons(&findings);
@@ -114,11 +116,10 @@ pub fn import_adapter(
     registry.adapter(name)
 }
 
-/// What an adapter that was trained here says of how; null for others.
-fn training(adapter: &Gguf) -> serde_json::Value {
-    let said = adapter.metadata().str(lora::TRAINING_KEY);
-    said.and_then(|text| serde_json::from_str(text).ok())
-        .unwrap_or_default()
+/// What an adapter that was trained here says of how.
+fn training(adapter: &Gguf) -> Option<serde_json::Value> {
+    let said = adapter.metadata().str(lora::TRAINING_KEY)?;
+    serde_json::from_str(said).ok()
 }
 
 /// A file that is removed again unless it was renamed into its place.
