@@ -36,5 +36,5 @@ pub use cpu::{MAX_ADAPTER_RANK, tokens_are_computed_alone};
 pub use device::{Device, GpuLayers, compiled_backends, devices, system_info};
 pub use llama_cpp_2::token::LlamaToken as Token;
 pub use model::Model;
-pub use observe::Observer;
+pub use observe::{Matrix, Observer};
 pub use sampler::{Sampler, grammar_of_json_schema};
