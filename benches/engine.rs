@@ -34,7 +34,7 @@ fn engine(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("engine");
     group.sample_size(10);
     for (name, stack) in &stacks {
-        for test in [BenchTest::Prompt(PROMPT), BenchTest::Generate(ANSWER)] {
+        for test in [BenchTest::prompt(PROMPT), BenchTest::generate(ANSWER)] {
             group.throughput(Throughput::Elements(test.n_tokens() as u64));
             group.bench_function(format!("{}/{name}", test.name()), |bencher| {
                 // `bench` measures by itself, without making the context: criterion takes its time.

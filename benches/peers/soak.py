@@ -1,11 +1,16 @@
-"""Ten thousand short requests to one server: does anything grow? Writes a plot of resident memory (SVG) and its numbers.
+"""Ten thousand short requests to one server, some with adapters and some with documents: does anything grow? Writes a plot of
+resident memory (SVG) and its numbers.
 
 usage: soak.py [--requests N] [--clients N] [--out FILE.svg]
 """
 
 import argparse
 import json
+import os
+import shutil
 import statistics
+import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -15,6 +20,8 @@ import server
 
 WIDTH, HEIGHT, MARGIN = 800, 300, 50
 INTERVAL_S = 0.5
+ADAPTERS = ["triage-careless", "triage-gentle"]
+QUESTIONS = ["Who was named Super Bowl MVP?", "Where was Tesla born?", "What is oxygen used for?", "Who improved the steam engine?"]
 
 
 def anonymous_mb(pid):
@@ -25,9 +32,27 @@ def anonymous_mb(pid):
 
 
 def body(client, turn):
-    """Short, and hardly ever the same twice: the cache has to let go of old ones."""
-    return {"prompt": f"Item {client}-{turn}: {'a b c d e f g h '[: 2 + (client * 31 + turn * 17) % 14]}", "max_tokens": 1 + turn % 3,
-            "temperature": 0, "stream": True, "stream_options": {"include_usage": True}}
+    """Short, and hardly ever the same twice: the cache has to let go of old ones. Every eighth has an adapter, every hundredth
+    documents."""
+    nth = client * 1009 + turn
+    request = {"messages": [{"role": "user", "content": f"Item {client}-{turn}: {'a b c d e f g h '[: 2 + nth * 17 % 14]}"}],
+               "max_tokens": 1 + turn % 3, "temperature": 0, "stream": True, "stream_options": {"include_usage": True}}
+    if turn % 100 == 50:
+        question = QUESTIONS[nth % len(QUESTIONS)]
+        return {**request, "messages": [{"role": "user", "content": question}], "documents": {"collection": "demo", "top_k": 1}}
+    if turn % 8 == 4:
+        return {**request, "adapter": ADAPTERS[turn // 8 % len(ADAPTERS)]}
+    return request
+
+
+def prepare(folder):
+    """A data folder with the adapters and a collection."""
+    shutil.copy(server.HOME / "registry.db", folder)
+    def run(*args):
+        subprocess.run([server.UNFORGET, *args], env={**os.environ, "UNFORGET_HOME": str(folder)}, check=True, capture_output=True)
+    for name in ADAPTERS:
+        run("adapter", "import", server.ROOT / "models/adapters" / name, "--base", "smollm2", "--name", name)
+    run("docs", "add", server.ROOT / "models/documents", "--to", "demo")
 
 
 def plot(points, path):
@@ -50,21 +75,26 @@ def main():
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--out", default=str(server.ROOT / "target/soak.svg"))
     args = parser.parse_args()
-    port, running = server.unforget()
     points = []
-    with running as process:
-        begun, over = time.time(), threading.Event()
+    with tempfile.TemporaryDirectory() as home:
+        prepare(Path(home))
+        port, running = server.unforget(home)
+        with running as process:
+            begun, over = time.time(), threading.Event()
 
-        def watch():
-            while not over.is_set():
-                points.append((time.time() - begun, anonymous_mb(process.pid)))
-                over.wait(INTERVAL_S)
+            def watch():
+                while not over.is_set():
+                    points.append((time.time() - begun, anonymous_mb(process.pid)))
+                    over.wait(INTERVAL_S)
 
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        samples, seconds = load.run(port, "/v1/completions", args.clients, args.requests // args.clients, body)
-        over.set()
-        watcher.join()
+            watcher = threading.Thread(target=watch)
+            watcher.start()
+            try:
+                samples, seconds = load.run(
+                    port, "/v1/chat/completions", args.clients, args.requests // args.clients, body)
+            finally:
+                over.set()
+                watcher.join()
     # What a full cache takes is there after the first tenth.
     settled = [mb for t, mb in points if t > seconds / 10]
     half = len(settled) // 2

@@ -84,6 +84,8 @@ pub fn summary(outcome: &Outcome) -> String {
                 prompt_tokens,
                 cached_tokens,
                 completion_tokens,
+                drafted_tokens,
+                accepted_tokens,
             },
         timings:
             Timings {
@@ -95,9 +97,13 @@ pub fn summary(outcome: &Outcome) -> String {
             },
         ..
     } = outcome;
+    let drafts = match drafted_tokens {
+        0 => String::new(),
+        _ => format!(", {accepted_tokens} of {drafted_tokens} drafted"),
+    };
     format!(
         "[{prompt_tokens} prompt tokens, {cached_tokens} cached, {prefill_tokens_per_s:.0}/s | {completion_tokens} \
-         answered, {decode_tokens_per_s:.0}/s | load {load_ms:.0} ms, first token {ttft_ms:.0} ms | peak memory {}]",
+         answered{drafts}, {decode_tokens_per_s:.0}/s | load {load_ms:.0} ms, first token {ttft_ms:.0} ms | peak memory {}]",
         super::output::megabytes(memory_use().peak_rss_bytes)
     )
 }

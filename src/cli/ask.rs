@@ -12,6 +12,7 @@ use unforget::registry::Registry;
 
 use super::answer::{Report, summary};
 use super::options::{GenerateArgs, ModelArgs, SessionArgs};
+use super::prefix_cache::CacheArgs;
 use super::{Context, exit_code_of, output, resolve};
 
 /// Answer a question from the documents, with citations
@@ -66,6 +67,8 @@ pub struct Args {
     #[command(flatten)]
     session: SessionArgs,
     #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
     generate: GenerateArgs,
 }
 
@@ -85,6 +88,7 @@ impl Args {
         docs: String,
         model: ModelArgs,
         session: SessionArgs,
+        cache: CacheArgs,
         generate: GenerateArgs,
     ) -> Self {
         Self {
@@ -97,6 +101,7 @@ impl Args {
             rerank: None,
             model,
             session,
+            cache,
             generate,
         }
     }
@@ -110,7 +115,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let resolved = resolve::open(&args.model, &context.home)?;
     let mut session = Session::new(
         &resolved.model,
-        &sizes_for_documents(sizes.clone(), &resolved),
+        &sizes_for_documents(args.cache.add_to(sizes.clone(), &context.home), &resolved),
     )?;
     session.set_adapters(resolved.stack.clone())?;
     resolve::add_reranker(&mut collection, args.rerank.as_deref(), &registry, &sizes)?;

@@ -13,6 +13,7 @@ use unforget::{Error, Result};
 
 use super::answer::summary;
 use super::options::{GenerateArgs, ModelArgs, SessionArgs};
+use super::prefix_cache::CacheArgs;
 use super::resolve::{self, AdapterRequest, Resolved};
 use super::{Context, ask, interrupt, output};
 
@@ -33,6 +34,7 @@ pub struct Args {
     pub system: Option<String>,
     pub model: ModelArgs,
     pub session: SessionArgs,
+    pub cache: CacheArgs,
     pub generate: GenerateArgs,
 }
 
@@ -124,7 +126,7 @@ impl<'a> Chat<'a> {
         let resolved = resolve::open(&args.model, &context.home)?;
         let mut sessions = SessionPool::new(
             &resolved.model,
-            args.session.resolve(),
+            args.cache.add_to(args.session.resolve(), &context.home),
             PoolLimits::default(),
         )?;
         // Memory that cannot be had is better known now than after the first line.

@@ -18,6 +18,7 @@ mod layers;
 mod list;
 mod options;
 mod output;
+mod prefix_cache;
 mod progress;
 mod pull;
 mod quantize;

@@ -81,7 +81,7 @@ impl SessionArgs {
             n_batch: self.batch_size,
             n_ubatch: self.ubatch_size,
             n_threads: self.threads,
-            n_threads_batch: None,
+            ..SessionOptions::default()
         }
     }
 }
@@ -163,6 +163,10 @@ pub struct GenerateArgs {
     )]
     pub seed: u32,
 
+    /// Compute one token after the other, without drafts from the prompt (the answer is the same)
+    #[arg(long, env = "UNFORGET_NO_DRAFT")]
+    pub no_draft: bool,
+
     /// Text that ends the answer; repeat it for several
     #[arg(long, value_name = "TEXT")]
     pub stop: Vec<String>,
@@ -210,6 +214,7 @@ impl GenerateArgs {
                 grammar: self.grammar_text()?,
             },
             cancel: interrupt::token(),
+            draft: !self.no_draft,
         })
     }
 

@@ -10,6 +10,7 @@ use unforget::{Error, Result};
 
 use super::answer::{Report, summary};
 use super::options::{GenerateArgs, ModelArgs, SessionArgs};
+use super::prefix_cache::CacheArgs;
 use super::{Context, chat, exit_code_of, interrupt, output, resolve};
 
 /// Longest prompt read from standard input, in bytes. Far more than any context holds; a device that never ends must
@@ -48,6 +49,8 @@ pub struct Args {
     #[command(flatten)]
     session: SessionArgs,
     #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
     generate: GenerateArgs,
 }
 
@@ -66,6 +69,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                 system: args.system,
                 model: args.model,
                 session: args.session,
+                cache: args.cache,
                 generate: args.generate,
             },
             context,
@@ -73,7 +77,14 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     };
     if let Some(collection) = args.docs {
         return super::ask::run(
-            super::ask::Args::new(prompt, collection, args.model, args.session, args.generate),
+            super::ask::Args::new(
+                prompt,
+                collection,
+                args.model,
+                args.session,
+                args.cache,
+                args.generate,
+            ),
             context,
         );
     }
@@ -86,7 +97,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let options = args.generate.resolve()?;
     let sizes = sized_for(
         &resolved.model,
-        args.session.resolve(),
+        args.cache.add_to(args.session.resolve(), &context.home),
         tokens.len(),
         options.max_tokens,
     );

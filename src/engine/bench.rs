@@ -11,31 +11,64 @@ use super::stack::AdapterStack;
 use crate::error::{Error, Result};
 use crate::llama::{CancelToken, Token};
 
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BenchTest {
-    /// Prefill: `n` tokens of prompt.
-    Prompt(usize),
-    /// Decode: `n` tokens, one after the other, from an empty context.
-    Generate(usize),
+/// What is measured: a prompt, an answer or both, in an empty context or behind tokens that are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BenchTest {
+    /// Tokens of prompt.
+    pub n_prompt: usize,
+    /// Tokens of answer, computed one after the other.
+    pub n_gen: usize,
+    /// Tokens in the context before; they are not measured.
+    pub n_depth: usize,
 }
 
 impl BenchTest {
-    /// llama-bench's name for it: `pp512`, `tg128`.
+    /// Prefill of `n` tokens.
     #[must_use]
-    pub fn name(self) -> String {
-        match self {
-            Self::Prompt(n) => format!("pp{n}"),
-            Self::Generate(n) => format!("tg{n}"),
+    pub const fn prompt(n: usize) -> Self {
+        Self {
+            n_prompt: n,
+            n_gen: 0,
+            n_depth: 0,
         }
     }
 
-    /// Number of tokens.
+    /// Decode of `n` tokens.
     #[must_use]
-    pub fn n_tokens(self) -> usize {
-        match self {
-            Self::Prompt(n) | Self::Generate(n) => n,
+    pub const fn generate(n: usize) -> Self {
+        Self {
+            n_prompt: 0,
+            n_gen: n,
+            n_depth: 0,
         }
+    }
+
+    /// The same behind `n` tokens.
+    #[must_use]
+    pub const fn at_depth(self, n: usize) -> Self {
+        Self { n_depth: n, ..self }
+    }
+
+    /// llama-bench's name for it: `pp512`, `tg128`, `pp512+tg128`, `tg128 @ d1024`.
+    #[must_use]
+    pub fn name(self) -> String {
+        let parts = [("pp", self.n_prompt), ("tg", self.n_gen)];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter(|&(_, n)| n > 0)
+            .map(|(kind, n)| format!("{kind}{n}"))
+            .collect();
+        let depth = match self.n_depth {
+            0 => String::new(),
+            n => format!(" @ d{n}"),
+        };
+        parts.join("+") + &depth
+    }
+
+    /// Number of tokens that are measured.
+    #[must_use]
+    pub const fn n_tokens(self) -> usize {
+        self.n_prompt + self.n_gen
     }
 }
 
@@ -48,10 +81,43 @@ pub struct BenchResult {
     pub samples_ts: Vec<f64>,
     /// Mean of `samples_ns`.
     pub avg_ns: u64,
+    /// Sample standard deviation of `samples_ns`; 0 for one repetition.
+    pub stddev_ns: u64,
     /// Mean of `samples_ts`.
     pub avg_ts: f64,
     /// Sample standard deviation of `samples_ts`; 0 for one repetition.
     pub stddev_ts: f64,
+    /// Milliseconds until the prompt is computed, so that the first token can be chosen.
+    pub ttft_ms: Option<Percentiles>,
+    /// Milliseconds of each token of the answer.
+    pub tpot_ms: Option<Percentiles>,
+}
+
+/// Percentiles of a quantity, by nearest rank.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Percentiles {
+    /// The median.
+    pub p50: f64,
+    /// What nine of ten stay within.
+    pub p90: f64,
+    /// What 99 of 100 stay within.
+    pub p99: f64,
+}
+
+impl Percentiles {
+    /// `None` of nothing.
+    fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let rank = |share: f64| {
+            let rank = (share * values.len() as f64).ceil() as usize;
+            values.get(rank.max(1) - 1).copied()
+        };
+        Some(Self {
+            p50: rank(0.5)?,
+            p90: rank(0.9)?,
+            p99: rank(0.99)?,
+        })
+    }
 }
 
 /// Runs a test: once to warm up, then `repetitions` times.
@@ -74,7 +140,7 @@ pub fn bench(
             expected: "at least one token and one repetition".to_owned(),
         });
     }
-    let n_ctx = u32::try_from(n + 1).ok();
+    let n_ctx = u32::try_from(test.n_depth + n + 1).ok();
     let mut session = Session::new(
         model,
         &SessionOptions {
@@ -83,27 +149,58 @@ pub fn bench(
         },
     )?;
     session.set_adapters(stack.clone())?;
-    let tokens = any_tokens(model.n_vocab(), n);
-    let mut samples_ns = Vec::with_capacity(repetitions);
+    let tokens = any_tokens(model.n_vocab(), test.n_depth + n);
+    let mut samples = Vec::with_capacity(repetitions);
     for repetition in 0..=repetitions {
-        session.forget();
-        let start = Instant::now();
-        match test {
-            BenchTest::Prompt(_) => {
-                session.prefill(&tokens, cancel)?;
-            }
-            BenchTest::Generate(_) => {
-                for &token in &tokens {
-                    session.advance(token, cancel)?;
-                }
-            }
-        }
-        let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let sample = run_once(&mut session, test, &tokens, cancel)?;
         if repetition > 0 {
-            samples_ns.push(elapsed);
+            samples.push(sample);
         }
     }
-    Ok(summarize(samples_ns, n))
+    Ok(summarize(&samples, n))
+}
+
+/// Times of one repetition, in nanoseconds.
+#[derive(Debug, Default)]
+struct Sample {
+    prompt: Option<u64>,
+    tokens: Vec<u64>,
+}
+
+impl Sample {
+    fn total(&self) -> u64 {
+        self.prompt.unwrap_or(0) + self.tokens.iter().sum::<u64>()
+    }
+}
+
+fn run_once(
+    session: &mut Session,
+    test: BenchTest,
+    tokens: &[Token],
+    cancel: &CancelToken,
+) -> Result<Sample> {
+    let (before, measured) = tokens.split_at(test.n_depth);
+    match before {
+        [] => session.forget(),
+        // The same each time: all but the last token are there still.
+        before => {
+            session.prefill(before, cancel)?;
+        }
+    }
+    let since = |start: Instant| u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let mut sample = Sample::default();
+    let (prompt, answer) = measured.split_at(test.n_prompt);
+    if !prompt.is_empty() {
+        let start = Instant::now();
+        session.prefill(&tokens[..test.n_depth + test.n_prompt], cancel)?;
+        sample.prompt = Some(since(start));
+    }
+    for &token in answer {
+        let start = Instant::now();
+        session.advance(token, cancel)?;
+        sample.tokens.push(since(start));
+    }
+    Ok(sample)
 }
 
 /// The work that two models are compared at.
@@ -201,24 +298,38 @@ pub fn bench_in_turn(
     Ok(times)
 }
 
-fn summarize(samples_ns: Vec<u64>, n_tokens: usize) -> BenchResult {
-    let count = samples_ns.len() as f64;
+fn summarize(samples: &[Sample], n_tokens: usize) -> BenchResult {
+    let samples_ns: Vec<u64> = samples.iter().map(Sample::total).collect();
     let samples_ts: Vec<f64> = samples_ns
         .iter()
         .map(|&ns| n_tokens as f64 * 1e9 / ns.max(1) as f64)
         .collect();
-    let avg_ts = samples_ts.iter().sum::<f64>() / count;
-    let squares: f64 = samples_ts.iter().map(|ts| (ts - avg_ts).powi(2)).sum();
+    let as_numbers: Vec<f64> = samples_ns.iter().map(|&ns| ns as f64).collect();
+    let ms = |ns: u64| ns as f64 / 1e6;
+    let prompts = samples.iter().filter_map(|sample| sample.prompt).map(ms);
+    let tokens = samples.iter().flat_map(|sample| &sample.tokens);
+    let (avg_ns, stddev_ns) = mean_and_deviation(&as_numbers);
+    let (avg_ts, stddev_ts) = mean_and_deviation(&samples_ts);
     BenchResult {
-        avg_ns: samples_ns.iter().sum::<u64>() / samples_ns.len().max(1) as u64,
+        avg_ns: avg_ns as u64,
+        stddev_ns: stddev_ns as u64,
         avg_ts,
-        stddev_ts: if samples_ns.len() > 1 {
-            (squares / (count - 1.0)).sqrt()
-        } else {
-            0.0
-        },
+        stddev_ts,
+        ttft_ms: Percentiles::of(prompts.collect()),
+        tpot_ms: Percentiles::of(tokens.map(|&ns| ms(ns)).collect()),
         samples_ns,
         samples_ts,
+    }
+}
+
+/// Mean and sample standard deviation; the latter is 0 for one value.
+fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    match values.len() {
+        0 | 1 => (mean, 0.0),
+        _ => (mean, (squares / (count - 1.0)).sqrt()),
     }
 }
 
@@ -241,11 +352,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mean_and_sample_deviation() {
-        let result = summarize(vec![500_000_000, 250_000_000], 100);
+    fn names_are_llama_bench_s() {
+        assert_eq!(BenchTest::prompt(512).name(), "pp512");
+        assert_eq!(
+            BenchTest::generate(128).at_depth(1024).name(),
+            "tg128 @ d1024"
+        );
+        let both = BenchTest {
+            n_prompt: 64,
+            n_gen: 16,
+            n_depth: 0,
+        };
+        assert_eq!((both.name(), both.n_tokens()), ("pp64+tg16".to_owned(), 80));
+    }
+
+    #[test]
+    fn mean_and_sample_deviation_and_percentiles() {
+        let samples = [
+            Sample {
+                prompt: Some(400_000_000),
+                tokens: vec![60_000_000, 40_000_000],
+            },
+            Sample {
+                prompt: Some(200_000_000),
+                tokens: vec![30_000_000, 20_000_000],
+            },
+        ];
+        let result = summarize(&samples, 100);
         assert_eq!(result.samples_ts, [200.0, 400.0]);
-        assert_eq!(result.avg_ns, 375_000_000);
+        assert_eq!(
+            (result.avg_ns, result.stddev_ns),
+            (375_000_000, 176_776_695)
+        );
         assert!((result.avg_ts - 300.0).abs() < 1e-9);
         assert!((result.stddev_ts - 141.421_356).abs() < 1e-3);
+        let percentiles = |p50, p90, p99| Some(Percentiles { p50, p90, p99 });
+        assert_eq!(result.ttft_ms, percentiles(200.0, 400.0, 400.0));
+        assert_eq!(result.tpot_ms, percentiles(30.0, 60.0, 60.0));
+        assert_eq!(summarize(&[], 1).ttft_ms, None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::draft::Drafter;
 use super::outcome::{FinishReason, Outcome, Timings, Usage, ms, rate};
 use super::sampling::SamplingParams;
 use super::session::{Prefill, Session};
@@ -20,6 +21,9 @@ pub struct GenerateOptions {
     pub sampling: SamplingParams,
     /// Stops the answer from another thread.
     pub cancel: CancelToken,
+    /// Drafts tokens from the prompt and the answer, and computes them together where the model would choose the same. The
+    /// answer is the same with and without; where that cannot be promised, nothing is drafted.
+    pub draft: bool,
 }
 
 impl Default for GenerateOptions {
@@ -29,6 +33,7 @@ impl Default for GenerateOptions {
             stop: Vec::new(),
             sampling: SamplingParams::default(),
             cancel: CancelToken::default(),
+            draft: true,
         }
     }
 }
@@ -48,6 +53,7 @@ pub struct Generation<'session> {
     /// The last token chosen, not computed yet: nobody needs what comes after the last one.
     pending: Option<Token>,
     finish_reason: Option<FinishReason>,
+    drafter: Option<Drafter>,
     clock: Clock,
 }
 
@@ -69,7 +75,9 @@ impl<'session> Generation<'session> {
         let sampler = options.sampling.sampler(session.model())?;
         let prefill = session.prefill(prompt, &options.cancel)?;
         let prefilled = Instant::now();
+        let drafts = options.draft && session.can_draft();
         Ok(Self {
+            drafter: drafts.then(|| Drafter::new(prompt)),
             session,
             sampler,
             stream: TextStream::new(&options.stop),
@@ -105,13 +113,21 @@ impl<'session> Generation<'session> {
 
     /// The answer so far, with its measurements.
     #[must_use]
-    pub fn finish(self) -> Outcome {
+    pub fn finish(mut self) -> Outcome {
+        self.session.keep();
+        let drafted = self
+            .drafter
+            .as_mut()
+            .map(Drafter::drafted)
+            .unwrap_or_default();
         Outcome {
             timings: self.timings(),
             usage: Usage {
                 prompt_tokens: self.prompt_tokens,
                 cached_tokens: self.prefill.cached,
                 completion_tokens: self.n_generated,
+                drafted_tokens: drafted.proposed,
+                accepted_tokens: drafted.accepted,
             },
             // Whoever stops iterating before the end has cancelled the rest.
             finish_reason: self.finish_reason.unwrap_or(FinishReason::Cancelled),
@@ -134,7 +150,7 @@ impl<'session> Generation<'session> {
     /// Makes one token and returns the text that it makes certain, perhaps none.
     fn step(&mut self) -> Result<String> {
         if let Some(token) = self.pending.take() {
-            match self.session.advance(token, &self.cancel) {
+            match self.compute(token) {
                 Err(Error::Interrupted) => return Ok(self.end(FinishReason::Cancelled)),
                 other => other?,
             }
@@ -154,6 +170,24 @@ impl<'session> Generation<'session> {
         }
         self.n_generated += 1;
         self.take(token)
+    }
+
+    /// Computes a chosen token, unless a draft had it, with what may come after it.
+    fn compute(&mut self, token: Token) -> Result<()> {
+        let Some(drafter) = &mut self.drafter else {
+            return self.session.advance(token, &self.cancel);
+        };
+        if self.session.confirm(token) {
+            drafter.confirm(token);
+            return Ok(());
+        }
+        // The answer's last token is chosen and not computed.
+        let wanted = self.max_tokens.saturating_sub(self.n_generated + 1);
+        let draft = drafter.propose(token, wanted.min(self.session.room_for_draft()));
+        let start = Instant::now();
+        self.session.advance_with(token, &draft, &self.cancel)?;
+        drafter.computed(start.elapsed(), draft.len());
+        Ok(())
     }
 
     fn take(&mut self, token: Token) -> Result<String> {

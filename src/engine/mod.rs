@@ -13,6 +13,7 @@ mod chat_tokens;
 #[cfg(feature = "serve")]
 mod constraint;
 pub mod divergence;
+mod draft;
 mod embedder;
 mod generation;
 mod hash;
@@ -23,6 +24,8 @@ mod memory;
 mod model;
 mod outcome;
 mod pool;
+mod prefix_cache;
+mod products;
 mod profile;
 mod reranker;
 mod sampling;
@@ -42,7 +45,9 @@ pub use crate::llama::{
     grammar_of_json_schema, system_info,
 };
 pub use adapter::Adapter;
-pub use bench::{BenchResult, BenchTest, Contender, Job, JobTime, bench, bench_in_turn};
+pub use bench::{
+    BenchResult, BenchTest, Contender, Job, JobTime, Percentiles, bench, bench_in_turn,
+};
 #[cfg(feature = "serve")]
 pub use constraint::{Constraint, ConstraintFactory, compact};
 pub use embedder::Embedder;
@@ -55,6 +60,7 @@ pub use memory::{MemoryUse, memory_use};
 pub use model::{Model, ModelOptions, is_encoder};
 pub use outcome::{FinishReason, Outcome, Timings, Usage};
 pub use pool::{PoolLimits, SessionPool};
+pub use prefix_cache::PrefixCache;
 pub use profile::LayerProfile;
 pub use reranker::Reranker;
 pub use sampling::SamplingParams;

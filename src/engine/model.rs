@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use unforget_quant::gguf::Gguf;
 
 use super::hash::ContentHash;
+use super::products;
 use super::session::SessionOptions;
 use super::template::ChatTemplate;
 use crate::error::{Error, Result};
@@ -54,6 +55,8 @@ struct Inner {
     sha256: OnceLock<ContentHash>,
     sizes: SessionOptions,
     derived_from: Option<ContentHash>,
+    placement: String,
+    computes_tokens_alone: bool,
     load_time: Duration,
 }
 
@@ -93,8 +96,7 @@ impl Model {
         };
         let chat_template = metadata.str("tokenizer.chat_template").map(str::to_owned);
         let kv_bytes_per_token = kv_bytes_per_token(&gguf);
-        // The engine maps the file for itself.
-        drop(gguf);
+        let placement = format!("mapped {}, ngl {}", options.mapped, options.gpu_layers);
         let engine = Arc::new(llama::Model::load(
             path,
             options.gpu_layers,
@@ -114,6 +116,8 @@ impl Model {
             sha256: options.sha256.map_or_else(OnceLock::new, OnceLock::from),
             sizes: options.sizes,
             derived_from: options.derived_from,
+            placement,
+            computes_tokens_alone: products::are_alike(&gguf),
             load_time: start.elapsed(),
         })))
     }
@@ -164,6 +168,16 @@ impl Model {
     #[must_use]
     pub fn derived_from(&self) -> Option<ContentHash> {
         self.0.derived_from
+    }
+
+    /// Where and from which layout the weights are computed with.
+    pub(super) fn placement(&self) -> &str {
+        &self.0.placement
+    }
+
+    /// Whether the numbers of a token do not depend on what it is computed together with.
+    pub(super) fn computes_tokens_alone(&self) -> bool {
+        self.0.computes_tokens_alone
     }
 
     /// Sizes of sessions that ask for none of their own.

@@ -21,10 +21,14 @@ pub enum FinishReason {
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
-    /// Those of them whose KV was there already.
+    /// Those of them whose KV was there already, in the session or in the prefix cache.
     pub cached_tokens: usize,
     /// Tokens of the answer, the end token not counted.
     pub completion_tokens: usize,
+    /// Tokens that were drafted from the text and computed ahead.
+    pub drafted_tokens: usize,
+    /// Those of them that the model chose.
+    pub accepted_tokens: usize,
 }
 
 /// Where the time of a request went.

@@ -1,7 +1,11 @@
 //! A session: one timeline of tokens over a model, which reuses what it has already computed.
 
+mod drafts;
+mod prefixes;
+
 use super::generation::{GenerateOptions, Generation};
 use super::model::Model;
+use super::prefix_cache::{KeptPrefixes, PrefixCache};
 use super::stack::{AdapterStack, StackFingerprint};
 use crate::error::{Error, Result};
 use crate::llama::{Batch, CancelToken, Context, ContextParams, Token};
@@ -22,6 +26,8 @@ pub struct SessionOptions {
     pub n_threads: Option<u32>,
     /// Threads while computing many tokens at once; by default as many as otherwise.
     pub n_threads_batch: Option<u32>,
+    /// Where beginnings of prompts are kept, beyond this session; nowhere by default.
+    pub prefix_cache: Option<PrefixCache>,
 }
 
 impl SessionOptions {
@@ -47,6 +53,7 @@ impl SessionOptions {
                 .n_threads_batch
                 .or(self.n_threads)
                 .or(defaults.n_threads_batch),
+            prefix_cache: self.prefix_cache.clone(),
         }
     }
 
@@ -66,7 +73,11 @@ impl SessionOptions {
             n_ctx,
             n_batch,
             n_ubatch: chosen(self.n_ubatch, Self::DEFAULT_N_UBATCH).min(n_batch),
-            n_seq_max: 1,
+            // Copying KV in and out takes a second sequence.
+            n_seq_max: match self.prefix_cache {
+                Some(_) if model.engine().has_plain_memory() => 2,
+                _ => 1,
+            },
             n_threads: self.threads(),
             n_threads_batch: chosen(self.n_threads_batch, self.threads()),
             embeddings: false,
@@ -98,8 +109,21 @@ pub struct Session {
     fingerprint: StackFingerprint,
     /// The tokens whose KV is in the context.
     tokens: Vec<Token>,
-    /// Where in the last batch the logits of the last token are.
+    /// How many of them, the last ones, are a draft: computed, and not chosen.
+    drafted: usize,
+    /// Where in the last batch the logits of the last chosen token are.
     output: Option<usize>,
+    prefix_cache: Option<PrefixCache>,
+    /// The cache as this timeline may use it.
+    kept: Option<KeptPrefixes>,
+}
+
+/// Which tokens of a batch give logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outputs {
+    None,
+    Last,
+    All,
 }
 
 impl Session {
@@ -126,7 +150,8 @@ impl Session {
     pub fn new(model: &Model, options: &SessionOptions) -> Result<Self> {
         model.require_generator()?;
         let params = options.sizes(model);
-        Ok(Self {
+        let prefix_cache = options.prefix_cache.clone();
+        let mut session = Self {
             model: model.clone(),
             context: Context::new(model.engine(), &params)?,
             batch: Batch::default(),
@@ -134,8 +159,13 @@ impl Session {
             stack: AdapterStack::base(),
             fingerprint: StackFingerprint::default(),
             tokens: Vec::new(),
+            drafted: 0,
             output: None,
-        })
+            prefix_cache: prefix_cache.filter(|_| model.engine().has_plain_memory()),
+            kept: None,
+        };
+        session.find_kept()?;
+        Ok(session)
     }
 
     /// The model.
@@ -175,6 +205,7 @@ impl Session {
                 .collect();
             self.context.set_adapters(adapters)?;
             self.fingerprint = fingerprint;
+            self.find_kept()?;
         }
         self.stack = stack;
         Ok(())
@@ -184,6 +215,7 @@ impl Session {
     pub fn forget(&mut self) {
         self.context.clear();
         self.tokens.clear();
+        self.drafted = 0;
         self.output = None;
     }
 
@@ -207,10 +239,15 @@ impl Session {
                 n_ctx: self.n_ctx(),
             });
         }
-        let cached = self.rewind_to(prompt);
+        self.rewind_to(prompt);
+        self.restore(prompt);
+        let cached = self.tokens.len();
         for chunk in prompt[cached..].chunks(self.n_batch) {
-            let last_of_prompt = self.tokens.len() + chunk.len() == prompt.len();
-            self.extend(chunk, last_of_prompt, cancel)?;
+            let outputs = match self.tokens.len() + chunk.len() == prompt.len() {
+                true => Outputs::Last,
+                false => Outputs::None,
+            };
+            self.extend(chunk, outputs, cancel)?;
         }
         Ok(Prefill {
             cached,
@@ -238,19 +275,20 @@ impl Session {
 
     /// Adds a token of the answer and computes it.
     pub(super) fn advance(&mut self, token: Token, cancel: &CancelToken) -> Result<()> {
-        self.extend(&[token], true, cancel)
+        self.extend(&[token], Outputs::Last, cancel)
     }
 
     /// Whether another token fits.
     pub(super) fn has_room(&self) -> bool {
-        self.tokens.len() < self.n_ctx()
+        self.chosen() < self.n_ctx()
     }
 
     /// Cuts the timeline back to its longest common prefix with `prompt`. The last token of the prompt is always
     /// computed again: its logits are needed.
-    fn rewind_to(&mut self, prompt: &[Token]) -> usize {
+    fn rewind_to(&mut self, prompt: &[Token]) {
         let common = common_prefix(&self.tokens, prompt).min(prompt.len() - 1);
         self.output = None;
+        self.drafted = 0;
         if common < self.tokens.len() {
             if self.context.truncate(SEQUENCE, common) {
                 self.tokens.truncate(common);
@@ -259,15 +297,18 @@ impl Session {
                 self.forget();
             }
         }
-        self.tokens.len()
     }
 
     /// Computes tokens at the end of the timeline.
-    fn extend(&mut self, tokens: &[Token], wants_logits: bool, cancel: &CancelToken) -> Result<()> {
+    fn extend(&mut self, tokens: &[Token], outputs: Outputs, cancel: &CancelToken) -> Result<()> {
         let start = self.tokens.len();
         self.batch.clear();
         for (i, &token) in tokens.iter().enumerate() {
-            let output = wants_logits && i + 1 == tokens.len();
+            let output = match outputs {
+                Outputs::None => false,
+                Outputs::Last => i + 1 == tokens.len(),
+                Outputs::All => true,
+            };
             self.batch.push(token, start + i, SEQUENCE, output);
         }
         self.output = None;
@@ -279,7 +320,7 @@ impl Session {
             return Err(error);
         }
         self.tokens.extend_from_slice(tokens);
-        self.output = wants_logits.then(|| tokens.len() - 1);
+        self.output = (outputs != Outputs::None).then(|| tokens.len() - 1);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::adapter::Adapter;
 use crate::error::{Error, Result};
+use crate::llama;
 
 /// Largest magnitude of a scale. A LoRA at a hundred times its trained strength is a typing mistake, and
 /// overflows half-precision activations.
@@ -16,6 +17,12 @@ pub struct AdapterStack(Vec<(Adapter, f32)>);
 /// What a stack computes, as a key: content, scales and layer profiles, not names and not order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct StackFingerprint([u8; 32]);
+
+impl StackFingerprint {
+    pub(super) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
 
 impl AdapterStack {
     /// The base alone.
@@ -65,6 +72,12 @@ impl AdapterStack {
     /// The adapters that have an effect. An adapter at scale 0 is the base, exactly.
     pub(super) fn effective(&self) -> impl Iterator<Item = &(Adapter, f32)> {
         self.0.iter().filter(|(_, scale)| *scale != 0.0)
+    }
+
+    /// Whether each token's numbers are the same whatever it is computed together with.
+    pub(super) fn computes_tokens_alone(&self) -> bool {
+        self.effective()
+            .all(|(adapter, _)| adapter.rank() <= llama::MAX_ADAPTER_RANK)
     }
 
     pub(super) fn fingerprint(&self) -> StackFingerprint {

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use llama_cpp_sys_2 as sys;
 
+mod state;
+
 use super::adapter::LoraAdapter;
 use super::batch::Batch;
 use super::log;

@@ -32,6 +32,7 @@ mod sampler;
 pub use adapter::LoraAdapter;
 pub use batch::Batch;
 pub use context::{CancelToken, Context, ContextParams};
+pub use cpu::{MAX_ADAPTER_RANK, tokens_are_computed_alone};
 pub use device::{Device, GpuLayers, compiled_backends, devices, system_info};
 pub use llama_cpp_2::token::LlamaToken as Token;
 pub use model::Model;

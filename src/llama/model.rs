@@ -155,6 +155,19 @@ impl Model {
         }
     }
 
+    /// Whether all of its memory is KV that can be cut at any position and copied: no recurrent state, and no window that
+    /// lets go of what is behind it.
+    #[must_use]
+    pub fn has_plain_memory(&self) -> bool {
+        // SAFETY: the model is alive, and the functions only read it.
+        unsafe {
+            !sys::llama_model_is_recurrent(self.as_ptr())
+                && !sys::llama_model_is_hybrid(self.as_ptr())
+                && !sys::llama_model_is_diffusion(self.as_ptr())
+                && sys::llama_model_n_swa(self.as_ptr()) == 0
+        }
+    }
+
     /// Token that begins a text, if the model has one.
     #[must_use]
     pub fn bos(&self) -> Option<LlamaToken> {

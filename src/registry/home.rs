@@ -77,6 +77,12 @@ impl Home {
         self.root.join("cache")
     }
 
+    /// Computed beginnings of prompts.
+    #[must_use]
+    pub fn prefix_cache(&self) -> PathBuf {
+        self.cache().join("prefixes")
+    }
+
     /// The database of what is installed.
     #[must_use]
     pub fn registry_db(&self) -> PathBuf {

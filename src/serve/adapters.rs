@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::adapter_request::{AdapterFields, ModelName, Wanted, WantedName};
 use super::error::{ApiError, ApiResult};
+use super::limits::MAX_LOADED;
 use super::report::{AdapterUse, AnswerReport, ModelUse};
 use crate::engine::{Adapter, AdapterStack, ContentHash, Model, Scheduler, Strength};
 use crate::error::{Error, Result};
@@ -287,6 +288,9 @@ impl Adapters {
         let now = shelf.by_request.get(name).map(Adapter::sha256);
         match now {
             Some(now) if now == adapter.sha256() => Ok(None),
+            None if replaces.is_none() && shelf.by_request.len() >= MAX_LOADED => Err(conflict(
+                format!("{MAX_LOADED} adapters are loaded, as many as may be; unload one"),
+            )),
             now if now == replaces => {
                 shelf.by_request.insert(name.to_owned(), adapter);
                 Ok(now)

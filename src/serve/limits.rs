@@ -29,6 +29,8 @@ pub(super) const MAX_TOP_LOGPROBS: usize = 20;
 pub(super) const MAX_EMBEDDINGS: usize = 2048;
 /// Adapters in one stack. Each costs time on every token.
 pub(super) const MAX_STACK: usize = 8;
+/// Adapters that are loaded by request. Each stays in memory until it is unloaded.
+pub(super) const MAX_LOADED: usize = 32;
 /// Passages put into a prompt.
 pub(super) const MAX_PASSAGES: usize = 20;
 /// Entries of each kind in a filter of documents. Every document is compared with each of them.

@@ -11,6 +11,7 @@ mod interrupt;
 mod lifecycle;
 mod offline;
 mod output;
+mod prefixes;
 mod prompts;
 mod rewriting;
 mod scratch;

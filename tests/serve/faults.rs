@@ -50,13 +50,13 @@ fn bodies_that_cannot_be_read_are_answered() {
     stream.write_all(head.as_bytes()).expect("a head");
     let _ = stream.write_all(&vec![b' '; 1 << 16]);
     assert_eq!(read(&mut stream).status, 413);
-    // The same without announcing it.
+    // The same without announcing it, all 100 MB if they are taken.
     let mut stream = server.connect();
     let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                 Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).expect("a head");
     let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
-    for _ in 0..100 {
+    for _ in 0..1526 {
         if stream.write_all(&chunk).is_err() {
             break;
         }
@@ -85,6 +85,13 @@ fn heads_and_hosts_that_are_not_welcome() {
     );
     assert_eq!(server.get("/nowhere").status, 404);
     assert_eq!(server.send("DELETE", "/health", None).status, 405);
+    assert_eq!(server.send("BREW", "/health", None).status, 405);
+    let metrics = server.get("/metrics").text();
+    assert!(metrics.contains("method=\"other\""), "{metrics}");
+    assert!(
+        !metrics.contains("BREW"),
+        "anybody could fill them: {metrics}"
+    );
     assert_eq!(
         server
             .post(
@@ -166,10 +173,24 @@ fn a_kill_under_load_loses_nothing_and_a_stop_lets_streams_finish() {
         write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).expect("a request");
         streams.push(stream);
     }
+    // And a file that is being taken in: some hundred passages to embed.
+    let text = "The ferry leaves the harbour at seven in the morning. ".repeat(2000);
+    let mut upload = server.connect();
+    let put =
+        "PUT /v1/collections/kept/files/b.md HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    write!(upload, "{put}Content-Length: {}\r\n\r\n{text}", text.len()).expect("a request");
     let mut some = [0u8; 64];
-    assert!(streams[0].read(&mut some).expect("a beginning") > 0);
+    for stream in &mut streams {
+        assert!(stream.read(&mut some).expect("a beginning") > 0);
+    }
     let folder = server.kill();
 
+    let verified = std::process::Command::new(env!("CARGO_BIN_EXE_unforget"))
+        .args(["docs", "verify", "--to", "kept"])
+        .env("UNFORGET_HOME", folder.path().join("home"))
+        .output()
+        .expect("the binary runs");
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
     let mut again = Served::start(folder, &[]);
     let search = json!({ "query": "When is the meeting?" });
     let hits = again.post("/v1/collections/kept/search", &search).json();

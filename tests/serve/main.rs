@@ -5,5 +5,6 @@ mod common;
 
 mod api;
 mod faults;
+mod lora_files;
 mod process;
 mod routes;

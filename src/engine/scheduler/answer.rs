@@ -256,6 +256,7 @@ impl Answer {
                 prompt_tokens: self.n_prompt,
                 cached_tokens: self.n_cached,
                 completion_tokens: self.n_generated,
+                ..Usage::default()
             },
             timings: Timings {
                 load_ms: 0.0,

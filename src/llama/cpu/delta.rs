@@ -11,7 +11,7 @@ use super::node::{Share, count, vector};
 use super::thin;
 
 /// Largest rank that is computed here: the products with `A` are kept on the stack.
-const MAX_RANK: usize = 256;
+pub const MAX_RANK: u32 = 256;
 
 /// What a node is to an adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ unsafe fn is_up(op: &sys::ggml_tensor) -> bool {
         op.op == sys::GGML_OP_MUL_MAT
             && is_named(&*op.src[0], b".lora_b")
             && thin::can_read((*op.src[0]).type_)
-            && count((*op.src[0]).ne[0]) <= MAX_RANK
+            && (*op.src[0]).ne[0] <= i64::from(MAX_RANK)
             && is_down(&*op.src[1])
     }
 }
@@ -119,12 +119,16 @@ unsafe fn add(share: &Share, op: &sys::ggml_tensor) {
         let scale = f32::from_bits(scaled.op_params[0].cast_unsigned());
         let (rank, n_rows) = (count(b.ne[0]), count(b.ne[1]));
         if n_vectors(product) == 1 {
-            let mut low = [0_f32; MAX_RANK];
+            let mut low = [0_f32; MAX_RANK as usize];
             std::ptr::copy_nonoverlapping(vector(t, 0), low.as_mut_ptr(), rank);
             if overlap(op, t) {
                 share.wait();
             }
-            let rows = share.of(n_rows);
+            // Whole groups of rows, as they are computed together: who computes a row must not change it.
+            let groups = share.of(n_rows.div_ceil(thin::TOGETHER));
+            let [start, end] =
+                [groups.start, groups.end].map(|at| (at * thin::TOGETHER).min(n_rows));
+            let rows = start..end;
             one(
                 b,
                 &low[..rank],

@@ -4,10 +4,12 @@
 //!   suits vector instructions when a model is loaded; this one is not, and runs at a third of their speed. `pack` puts
 //!   the same numbers into such an order, `kernel` multiplies, `product` shares the work out. A model that is opened as
 //!   mapped does not use them;
+//! - attention for a few tokens, with the numbers that llama.cpp computes for many: `attention`;
 //! - what adapters add to a product, in fewer steps: `delta`, over the products of `thin`.
 //!
 //! `plug` adds them to the backend, as one of its *extra buffer types*.
 
+mod attention;
 mod delta;
 mod kernel;
 mod node;
@@ -16,4 +18,6 @@ mod plug;
 mod product;
 mod thin;
 
+pub use delta::MAX_RANK as MAX_ADAPTER_RANK;
 pub(super) use plug::plug_in;
+pub use plug::tokens_are_computed_alone;

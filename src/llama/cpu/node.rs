@@ -30,6 +30,11 @@ impl Share {
         n * thread / threads..n * (thread + 1) / threads
     }
 
+    /// Which of the threads this is.
+    pub(super) fn index(&self) -> usize {
+        count(self.thread.into())
+    }
+
     /// Waits until every thread is here.
     ///
     /// # Safety

@@ -12,6 +12,7 @@ use std::sync::{Once, OnceLock};
 
 use llama_cpp_sys_2 as sys;
 
+use super::attention;
 use super::delta::{self, Step};
 use super::kernel;
 use super::node::{Share, count};
@@ -135,6 +136,15 @@ static ADAPTER: Object<TraitsFunctions> = Object {
     },
 };
 
+static ATTENTION: Object<TraitsFunctions> = Object {
+    functions: &TraitsFunctions {
+        destroy: keep,
+        destroy_and_free: keep,
+        work_size: attention_work,
+        compute_forward: compute_attention,
+    },
+};
+
 /// Whether adapters are computed here. Not beside a GPU: the nodes of an adapter could be shared out between both, and
 /// what is left out on one be missing on the other.
 static ADAPTERS: AtomicBool = AtomicBool::new(false);
@@ -153,6 +163,13 @@ pub(in crate::llama) fn plug_in() -> bool {
         }
     });
     IS_THERE.load(Ordering::Relaxed)
+}
+
+/// Whether attention and adapters are computed here, so that a token's numbers do not depend on what it is computed together
+/// with. Products of weights are another matter: that depends on their type.
+#[must_use]
+pub fn tokens_are_computed_alone() -> bool {
+    plug_in() && ADAPTERS.load(Ordering::Relaxed)
 }
 
 fn has_gpu() -> bool {
@@ -288,6 +305,9 @@ unsafe extern "C" fn get_tensor_traits(
     // SAFETY: a node of a graph with its sources; a buffer has the mirrored layout.
     unsafe {
         let op = &*op;
+        if op.op == sys::GGML_OP_FLASH_ATTN_EXT && attention::is_possible(op) {
+            return &raw const ATTENTION;
+        }
         if !matches!(
             op.op,
             sys::GGML_OP_MUL_MAT | sys::GGML_OP_SCALE | sys::GGML_OP_ADD
@@ -357,5 +377,26 @@ unsafe extern "C" fn compute_adapter(
             None => return false,
         }
     }
+    true
+}
+
+unsafe extern "C" fn attention_work(
+    _: *const c_void,
+    n_threads: i32,
+    op: *const sys::ggml_tensor,
+    size: *mut usize,
+) -> bool {
+    // SAFETY: a node of ours with its sources, and a place for the answer.
+    unsafe { *size = attention::work_bytes(&*op, count(n_threads.into())) };
+    true
+}
+
+unsafe extern "C" fn compute_attention(
+    _: *const c_void,
+    share: *const Share,
+    op: *mut sys::ggml_tensor,
+) -> bool {
+    // SAFETY: a node of ours, computed by every thread with the work memory that was asked for.
+    unsafe { attention::compute(&*share, &*op) };
     true
 }

@@ -12,6 +12,9 @@ use llama_cpp_sys_2 as sys;
 
 use super::node::count;
 
+/// Rows that are multiplied together.
+pub(super) const TOGETHER: usize = 8;
+
 /// Whether rows of this type are read here.
 pub(super) fn can_read(ty: sys::ggml_type) -> bool {
     ty == sys::GGML_TYPE_F16 || ty == sys::GGML_TYPE_F32
@@ -210,7 +213,7 @@ unsafe fn add<R: Numbers>(
 ) {
     // SAFETY: rows, input and results are as long as asked of the caller.
     unsafe {
-        let (whole, eights) = (columns / 8, n / 8);
+        let (whole, eights) = (columns / 8, n / TOGETHER);
         let factor = _mm256_set1_ps(scale);
         for first in (0..8 * eights).step_by(8) {
             let mut sums = [_mm256_setzero_ps(); 8];

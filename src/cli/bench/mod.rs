@@ -1,13 +1,16 @@
-//! `unforget bench`: prefill and decode on this machine, in llama-bench's terms.
+//! `unforget bench`: prefill and decode on this machine, in llama-bench's terms, and beside earlier results.
 
-use std::io::Write;
+mod compare;
+mod table;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use serde::Serialize;
-use unforget::Result;
 use unforget::engine::{self, BenchResult, BenchTest, memory_use};
+use unforget::{Error, Result};
 
 use super::answer::{AdapterReport, adapter_reports};
 use super::options::{ModelArgs, SessionArgs};
@@ -18,7 +21,10 @@ use super::{Context, interrupt, output, resolve};
 #[command(after_help = "Examples:\n  \
     unforget bench                          pp512 and tg128, five times each, after one to warm up\n  \
     unforget bench -p 128,512 -n 0          prefill alone\n  \
-    unforget bench --adapter triage -o json llama-bench's fields")]
+    unforget bench -p 0 -d 0,2048           decode in an empty context and behind 2,048 tokens\n  \
+    unforget bench --pg 512,64              a prompt with its answer\n  \
+    unforget bench --adapter triage -o json llama-bench's fields\n  \
+    unforget bench -o jsonl > before; unforget bench --compare before")]
 pub struct Args {
     /// Prompt lengths to measure prefill at; 0 leaves it out
     #[arg(
@@ -40,6 +46,20 @@ pub struct Args {
     )]
     n_gen: Vec<usize>,
 
+    /// Prompt and answer to measure together; repeat it for several
+    #[arg(long, value_name = "PROMPT,GEN", value_parser = prompt_and_answer)]
+    pg: Vec<(usize, usize)>,
+
+    /// Tokens in the context before each test
+    #[arg(
+        short = 'd',
+        long = "n-depth",
+        default_value = "0",
+        value_delimiter = ',',
+        value_name = "N"
+    )]
+    n_depth: Vec<usize>,
+
     /// Repetitions
     #[arg(short, long, default_value_t = 5, value_name = "N")]
     repetitions: usize,
@@ -48,10 +68,46 @@ pub struct Args {
     #[arg(short, long, value_enum, default_value_t = Format::Md)]
     output: Format,
 
+    /// Show the results beside those of an earlier `-o json` or `-o jsonl`, by llama-bench too, and which differ by more
+    /// than chance
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     session: SessionArgs,
+}
+
+fn prompt_and_answer(text: &str) -> std::result::Result<(usize, usize), String> {
+    let numbers = text.split_once(',').and_then(|(prompt, answer)| {
+        let (prompt, answer) = (prompt.parse().ok()?, answer.parse().ok()?);
+        (prompt > 0 && answer > 0).then_some((prompt, answer))
+    });
+    numbers.ok_or_else(|| "two numbers such as 512,128 are expected".to_owned())
+}
+
+impl Args {
+    /// Every test at every depth.
+    fn tests(&self) -> Vec<BenchTest> {
+        let some = |numbers: &[usize]| {
+            numbers
+                .iter()
+                .copied()
+                .filter(|&n| n > 0)
+                .collect::<Vec<_>>()
+        };
+        let prompts = some(&self.n_prompt).into_iter().map(BenchTest::prompt);
+        let answers = some(&self.n_gen).into_iter().map(BenchTest::generate);
+        let both = self.pg.iter().map(|&(n_prompt, n_gen)| BenchTest {
+            n_prompt,
+            n_gen,
+            n_depth: 0,
+        });
+        let tests: Vec<_> = prompts.chain(answers).chain(both).collect();
+        let at_depth = |&depth: &usize| tests.iter().map(move |test| test.at_depth(depth));
+        self.n_depth.iter().flat_map(at_depth).collect()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,11 +116,13 @@ enum Format {
     Csv,
     Json,
     Jsonl,
+    Sql,
 }
 
 /// llama-bench's fields by its names, then ours.
 #[derive(Serialize)]
 struct Row {
+    backends: String,
     model_filename: String,
     model_type: String,
     model_size: u64,
@@ -72,14 +130,17 @@ struct Row {
     n_batch: u32,
     n_ubatch: u32,
     n_threads: u32,
+    type_k: &'static str,
+    type_v: &'static str,
+    n_gpu_layers: String,
     n_prompt: usize,
     n_gen: usize,
+    n_depth: usize,
     test_time: u64,
     #[serde(flatten)]
     result: BenchResult,
     adapters: Vec<AdapterReport>,
     adapter_mode: &'static str,
-    ttft_ms: Option<f64>,
     peak_rss_bytes: u64,
     #[serde(skip)]
     test: BenchTest,
@@ -89,32 +150,37 @@ struct Row {
 struct Report {
     system_info: String,
     results: Vec<Row>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    comparison: Vec<compare::Comparison>,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let earlier = args.compare.as_deref().map(compare::read).transpose()?;
+    let tests = args.tests();
+    if tests.is_empty() {
+        return Err(Error::InvalidArgument {
+            what: "bench",
+            value: "-p 0 -n 0".to_owned(),
+            expected: "at least one test".to_owned(),
+        });
+    }
     let resolved = resolve::open(&args.model, &context.home)?;
-    let prompts = args
-        .n_prompt
-        .iter()
-        .filter(|&&n| n > 0)
-        .map(|&n| BenchTest::Prompt(n));
-    let generations = args
-        .n_gen
-        .iter()
-        .filter(|&&n| n > 0)
-        .map(|&n| BenchTest::Generate(n));
     let mut report = Report {
         system_info: engine::system_info()?.trim().to_owned(),
         results: Vec::new(),
+        comparison: Vec::new(),
     };
-    for test in prompts.chain(generations) {
+    for test in tests {
         report.results.push(measure(test, &args, &resolved)?);
+    }
+    if let Some(earlier) = earlier {
+        report.comparison = compare::compare(&earlier, &report.results);
     }
     if context.output.is_json() {
         context.output.result(&report, |_| Ok(()))?;
     } else {
         let mut text = Vec::new();
-        print(&mut text, &report, args.output)?;
+        table::print(&mut text, &report, args.output)?;
         context.output.piece(&String::from_utf8_lossy(&text))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -134,13 +200,12 @@ fn measure(test: BenchTest, args: &Args, resolved: &resolve::Resolved) -> Result
         &options,
         &interrupt::token(),
     )?;
-    let n = test.n_tokens();
-    let (n_prompt, n_gen) = match test {
-        BenchTest::Prompt(_) => (n, 0),
-        BenchTest::Generate(_) => (0, n),
-    };
     let sizes = options.sizes(model);
     Ok(Row {
+        backends: match engine::compiled_backends().as_slice() {
+            [] => "CPU".to_owned(),
+            backends => backends.join(","),
+        },
         model_filename: model.path().display().to_string(),
         model_type: model.name().to_owned(),
         model_size: model.size(),
@@ -148,92 +213,20 @@ fn measure(test: BenchTest, args: &Args, resolved: &resolve::Resolved) -> Result
         n_batch: sizes.n_batch,
         n_ubatch: sizes.n_ubatch,
         n_threads: sizes.n_threads,
-        n_prompt,
-        n_gen,
+        type_k: "f16",
+        type_v: "f16",
+        n_gpu_layers: args.model.gpu_layers.to_string(),
+        n_prompt: test.n_prompt,
+        n_gen: test.n_gen,
+        n_depth: test.n_depth,
         test_time,
-        ttft_ms: (n_prompt > 0).then(|| result.avg_ns as f64 / 1e6),
         result,
         adapters: adapter_reports(resolved),
-        adapter_mode: if resolved.stack.is_empty() {
-            "none"
-        } else {
-            "runtime"
+        adapter_mode: match resolved.stack.is_empty() {
+            true => "none",
+            false => "runtime",
         },
         peak_rss_bytes: memory_use().peak_rss_bytes,
         test,
     })
-}
-
-fn print(out: &mut dyn Write, report: &Report, format: Format) -> Result<()> {
-    match format {
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &report.results)
-                .map_err(std::io::Error::from)?;
-            writeln!(out)?;
-        }
-        Format::Jsonl => {
-            for row in &report.results {
-                serde_json::to_writer(&mut *out, row).map_err(std::io::Error::from)?;
-                writeln!(out)?;
-            }
-        }
-        Format::Csv => csv(out, &report.results)?,
-        Format::Md => markdown(out, &report.results)?,
-    }
-    Ok(())
-}
-
-fn csv(out: &mut dyn Write, rows: &[Row]) -> std::io::Result<()> {
-    writeln!(
-        out,
-        "model_filename,model_type,model_size,model_n_params,n_batch,n_ubatch,n_threads,n_prompt,n_gen,test_time,\
-         avg_ns,avg_ts,stddev_ts,peak_rss_bytes"
-    )?;
-    for row in rows {
-        writeln!(
-            out,
-            "\"{}\",\"{}\",{},{},{},{},{},{},{},{},{},{:.6},{:.6},{}",
-            row.model_filename.replace('"', "\"\""),
-            row.model_type.replace('"', "\"\""),
-            row.model_size,
-            row.model_n_params,
-            row.n_batch,
-            row.n_ubatch,
-            row.n_threads,
-            row.n_prompt,
-            row.n_gen,
-            row.test_time,
-            row.result.avg_ns,
-            row.result.avg_ts,
-            row.result.stddev_ts,
-            row.peak_rss_bytes
-        )?;
-    }
-    Ok(())
-}
-
-fn markdown(out: &mut dyn Write, rows: &[Row]) -> std::io::Result<()> {
-    writeln!(
-        out,
-        "| model | size | params | threads | adapters | test | tokens/s |"
-    )?;
-    writeln!(out, "|---|---:|---:|---:|---|---:|---:|")?;
-    for row in rows {
-        let adapters = match row.adapters.len() {
-            0 => "none".to_owned(),
-            n => n.to_string(),
-        };
-        writeln!(
-            out,
-            "| {} | {} | {:.1} M | {} | {adapters} | {} | {:.2} ± {:.2} |",
-            row.model_type,
-            output::megabytes(row.model_size),
-            row.model_n_params as f64 / 1e6,
-            row.n_threads,
-            row.test.name(),
-            row.result.avg_ts,
-            row.result.stddev_ts
-        )?;
-    }
-    Ok(())
 }

@@ -1,0 +1,94 @@
+//! KV of a range of positions as bytes, and back.
+//!
+//! llama.cpp writes whole sequences. A scratch sequence, which shares the cells of the range, is what is written; it is
+//! read into the scratch sequence too, whose cells the timeline then takes over. The bytes hold for the same model and
+//! the same build only: whoever keeps them must see to that.
+
+use std::ops::Range;
+
+use llama_cpp_sys_2 as sys;
+
+use super::Context;
+use crate::llama::log;
+
+/// The sequence of the timeline.
+const TIMELINE: sys::llama_seq_id = 0;
+
+/// The sequence that is written and read. It is empty otherwise.
+const SCRATCH: sys::llama_seq_id = 1;
+
+impl Context {
+    /// The KV of the timeline (sequence 0) at `positions`. `None` where the context has no second sequence or the engine
+    /// refuses.
+    pub fn copy(&mut self, positions: Range<usize>) -> Option<Vec<u8>> {
+        let (start, end) = self.ends(&positions)?;
+        // SAFETY: the context is alive, has two sequences (`ends`) in one stream, and the memory is not null.
+        let bytes = unsafe {
+            let memory = sys::llama_get_memory(self.pointer.as_ptr());
+            sys::llama_memory_seq_cp(memory, TIMELINE, SCRATCH, start, end);
+            let size = sys::llama_state_seq_get_size(self.pointer.as_ptr(), SCRATCH);
+            let mut bytes = Vec::with_capacity(size);
+            let written = sys::llama_state_seq_get_data(
+                self.pointer.as_ptr(),
+                bytes.as_mut_ptr(),
+                size,
+                SCRATCH,
+            );
+            // llama.cpp says how many it has written, at most `size`.
+            bytes.set_len(written.min(size));
+            sys::llama_memory_seq_rm(memory, SCRATCH, -1, -1);
+            bytes
+        };
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    /// Continues the timeline, which must end at `positions.start`, by what [`Self::copy`] gave. False where the bytes
+    /// are not of this engine, and then nothing has changed.
+    pub fn restore(&mut self, positions: Range<usize>, bytes: &[u8]) -> bool {
+        let Some((start, end)) = self.ends(&positions) else {
+            return false;
+        };
+        let context = self.pointer.as_ptr();
+        // The reason is in the log; that they are not used is all that matters here.
+        let (is_whole, _) = log::capture(|| {
+            // SAFETY: as for `copy`; llama.cpp reads no more than the slice, checks types and sizes, and answers 0 where
+            // they are wrong.
+            unsafe {
+                let memory = sys::llama_get_memory(context);
+                let read =
+                    sys::llama_state_seq_set_data(context, bytes.as_ptr(), bytes.len(), SCRATCH);
+                read == bytes.len()
+                    && sys::llama_memory_seq_pos_min(memory, SCRATCH) == start
+                    && sys::llama_memory_seq_pos_max(memory, SCRATCH) == end - 1
+            }
+        });
+        // SAFETY: as above.
+        unsafe {
+            let memory = sys::llama_get_memory(context);
+            if is_whole {
+                sys::llama_memory_seq_cp(memory, SCRATCH, TIMELINE, start, end);
+            }
+            sys::llama_memory_seq_rm(memory, SCRATCH, -1, -1);
+        }
+        is_whole
+    }
+
+    /// The range as llama.cpp counts, where it can be written and read.
+    fn ends(&self, positions: &Range<usize>) -> Option<(i32, i32)> {
+        // SAFETY: the context is alive.
+        let (memory, n_sequences) = unsafe {
+            let context = self.pointer.as_ptr();
+            (
+                sys::llama_get_memory(context),
+                sys::llama_n_seq_max(context),
+            )
+        };
+        if memory.is_null() || n_sequences < 2 || positions.is_empty() {
+            return None;
+        }
+        Some((
+            i32::try_from(positions.start).ok()?,
+            i32::try_from(positions.end).ok()?,
+        ))
+    }
+}
