@@ -59,7 +59,7 @@ pub fn score(
             cache.iter().for_each(|cache| {
                 track.load(cache);
             });
-            track.advance(track.n_items(), &mut run)?;
+            track.advance(track.n_planned(), &mut run)?;
             cache.iter().for_each(|cache| track.store(cache));
             let series = share_right(track.as_ref())?;
             untrained[j] = series.base_mean();

@@ -15,12 +15,40 @@ pub struct Run<'a> {
     cancel: &'a CancelToken,
     base: Option<Scorer>,
     adapted: Option<Scorer>,
+    uncounted: Done,
+}
+
+/// What was computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Tokens of the base.
+    pub base_tokens: usize,
+    /// Tokens of base and adapters.
+    pub adapted_tokens: usize,
+    /// Rows of logits of both.
+    pub rows: usize,
+}
+
+impl Done {
+    /// Tokens of both.
+    #[must_use]
+    pub const fn tokens(self) -> usize {
+        self.base_tokens + self.adapted_tokens
+    }
+
+    const fn without(self, other: Self) -> Self {
+        Self {
+            base_tokens: self.base_tokens - other.base_tokens,
+            adapted_tokens: self.adapted_tokens - other.adapted_tokens,
+            rows: self.rows - other.rows,
+        }
+    }
 }
 
 impl<'a> Run<'a> {
     /// Nothing is allocated yet.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         model: &'a Model,
         stack: &'a AdapterStack,
         options: ScorerOptions,
@@ -33,6 +61,7 @@ impl<'a> Run<'a> {
             cancel,
             base: None,
             adapted: None,
+            uncounted: Done::default(),
         }
     }
 
@@ -75,11 +104,33 @@ impl<'a> Run<'a> {
         self.cancel
     }
 
-    /// Tokens computed so far: base, and base with adapters.
+    /// What was computed so far.
     #[must_use]
-    pub fn n_tokens(&self) -> (usize, usize) {
-        let of = |scorer: &Option<Scorer>| scorer.as_ref().map_or(0, Scorer::n_evaluated);
-        (of(&self.base), of(&self.adapted))
+    pub fn done(&self) -> Done {
+        self.all_done().without(self.uncounted)
+    }
+
+    /// Computes something that is not counted.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn aside<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let counted = self.done();
+        let result = work(self);
+        self.uncounted = self.all_done().without(counted);
+        result
+    }
+
+    fn all_done(&self) -> Done {
+        let both = [&self.base, &self.adapted];
+        let [base_tokens, adapted_tokens] =
+            both.map(|one| one.as_ref().map_or(0, Scorer::n_evaluated));
+        let rows = both.into_iter().flatten().map(Scorer::n_rows).sum();
+        Done {
+            base_tokens,
+            adapted_tokens,
+            rows,
+        }
     }
 }
 
@@ -103,6 +154,9 @@ pub trait Track {
 
     /// Number of items that may be measured.
     fn n_items(&self) -> usize;
+
+    /// Number of items that are measured where nothing is left open: the others are its extension.
+    fn n_planned(&self) -> usize;
 
     /// Items that already the first look takes.
     fn first_look(&self) -> usize;
@@ -157,16 +211,18 @@ pub trait Track {
 /// A probe with its records.
 pub struct Tracked<P: Probe> {
     probe: P,
+    n_planned: usize,
     base: Vec<P::Base>,
     adapted: Vec<P::Adapted>,
     n_cached: usize,
 }
 
 impl<P: Probe> Tracked<P> {
-    /// Nothing is measured yet.
+    /// Nothing is measured yet; `n_planned` of the items are to be, and the others where it takes more to decide.
     #[must_use]
-    pub const fn new(probe: P) -> Self {
+    pub fn new(probe: P, n_planned: usize) -> Self {
         Self {
+            n_planned: n_planned.min(probe.n_items()),
             probe,
             base: Vec::new(),
             adapted: Vec::new(),
@@ -184,8 +240,12 @@ impl<P: Probe> Track for Tracked<P> {
         self.probe.n_items()
     }
 
+    fn n_planned(&self) -> usize {
+        self.n_planned
+    }
+
     fn first_look(&self) -> usize {
-        P::FIRST_LOOK
+        P::FIRST_LOOK.min(self.n_planned)
     }
 
     fn done(&self) -> usize {
