@@ -1,7 +1,8 @@
 //! Greedy answers, many at a time, each along a guess as far as that holds.
 
 use super::round::{MIN_SHARED, SHARED, Step, check, common_prefix, execute, run_round};
-use super::{RowAt, ScoreItem, Scorer};
+use super::worker::Worker;
+use super::{RowAt, ScoreItem};
 use crate::engine::divergence;
 use crate::engine::model::Model;
 use crate::error::{Error, Result};
@@ -52,28 +53,22 @@ impl GreedyAnswer {
     }
 }
 
-impl Scorer {
-    /// Answers greedily, at most `max_tokens` each. `visit` gets each row of logits that was computed: with
-    /// [`RowAt::branch`] `None` those along the guess, also where the answer has left it, and `Some(0)` those of the
-    /// answer beyond. [`RowAt::index`] is the place in the answer of the token that the row is about.
-    ///
-    /// # Errors
-    /// As [`Self::score`]; [`Error::NonFinite`] where a row is not finite.
-    pub fn answer(
+impl Worker {
+    /// See [`super::Scorer::answer`].
+    pub(super) fn answer(
         &mut self,
         openings: &[Opening],
         max_tokens: usize,
         cancel: &CancelToken,
-        mut visit: impl FnMut(RowAt, &[f32]) -> Result<()>,
+        visit: &mut dyn FnMut(RowAt, &[f32]) -> Result<()>,
     ) -> Result<Vec<GreedyAnswer>> {
         let mut answers = Vec::with_capacity(openings.len());
         while answers.len() < openings.len() {
             let start = answers.len();
             let rest = &openings[start..];
             let group = &rest[..self.together(rest, max_tokens)?];
-            let done = self.answer_group(group, max_tokens, cancel, &mut |mut at, row| {
-                at.item += start;
-                visit(at, row)
+            let done = self.answer_group(group, max_tokens, cancel, &mut |at, row| {
+                visit(at.after(start), row)
             });
             match done {
                 Ok(more) => {
@@ -104,7 +99,9 @@ impl Scorer {
             .take(self.options.n_seq as usize - 1)
             .enumerate()
             .take_while(|(i, opening)| {
-                common = common.min(common_prefix(first, &opening.prompt));
+                // The last token of a prompt is never shared: its row is wanted.
+                let inner = &opening.prompt[..opening.prompt.len().saturating_sub(1)];
+                common = common.min(common_prefix(first, inner));
                 own += opening.prompt.len() + max_tokens;
                 cells(common, i + 1, own) <= self.options.n_ctx as usize
             })

@@ -7,17 +7,23 @@
 
 mod answer;
 mod round;
+mod share;
+mod worker;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use answer::{GreedyAnswer, Opening};
-use round::{SHARED, run};
+use round::run;
+use share::share_out;
+use worker::Worker;
 
 use super::model::Model;
 use super::session::SessionOptions;
 use super::stack::AdapterStack;
 use crate::error::{Error, Result};
-use crate::llama::{Batch, CancelToken, Context, ContextParams, Token};
+use crate::llama::{CancelToken, Token};
 
-/// Sizes of a scorer.
+/// Sizes of a scorer. All but the threads are each worker's.
 #[derive(Debug, Clone)]
 pub struct ScorerOptions {
     /// Tokens of the longest item, with all its branches.
@@ -31,6 +37,9 @@ pub struct ScorerOptions {
     pub n_outputs: u32,
     /// Threads; by default one a core.
     pub n_threads: Option<u32>,
+    /// Contexts that the items and the threads are shared out among. Several wait for each other less than the threads of
+    /// one, and each token looks at fewer others' cells; a single item is computed by one of them alone.
+    pub n_workers: u32,
 }
 
 impl ScorerOptions {
@@ -48,11 +57,12 @@ impl ScorerOptions {
 impl Default for ScorerOptions {
     fn default() -> Self {
         Self {
-            n_ctx: 3072,
+            n_ctx: 2048,
             n_round: 768,
             n_seq: 64,
-            n_outputs: 256,
+            n_outputs: 128,
             n_threads: None,
+            n_workers: 1,
         }
     }
 }
@@ -114,17 +124,22 @@ pub struct RowAt {
     pub index: usize,
 }
 
+impl RowAt {
+    /// The same in a list with `n` more items before.
+    const fn after(self, n: usize) -> Self {
+        Self {
+            item: self.item + n,
+            ..self
+        }
+    }
+}
+
 /// Many sequences over one model and one stack of adapters.
 #[derive(Debug)]
 pub struct Scorer {
     model: Model,
-    context: Context,
-    batch: Batch,
-    options: ScorerOptions,
-    /// Tokens whose KV is in [`SHARED`].
-    shared: Vec<Token>,
-    n_evaluated: usize,
-    n_rows: usize,
+    /// At least one.
+    workers: Vec<Worker>,
 }
 
 impl Scorer {
@@ -140,31 +155,13 @@ impl Scorer {
             ..SessionOptions::default()
         }
         .threads();
-        let mut context = Context::new(
-            model.engine(),
-            &ContextParams {
-                n_ctx: options.n_ctx,
-                n_batch: options.n_batch(),
-                n_ubatch: options.n_together(),
-                n_seq_max: options.n_seq,
-                n_threads: threads,
-                n_threads_batch: threads,
-                embeddings: false,
-            },
-        )?;
-        let adapters = stack
-            .effective()
-            .map(|(adapter, scale)| (adapter.engine().clone(), *scale))
-            .collect();
-        context.set_adapters(adapters)?;
+        let n_workers = options.n_workers.clamp(1, threads.max(1));
+        let workers = (0..n_workers)
+            .map(|_| Worker::new(model, stack, options, threads.max(1) / n_workers))
+            .collect::<Result<Vec<_>>>()?;
         Ok(Self {
             model: model.clone(),
-            context,
-            batch: Batch::default(),
-            options: options.clone(),
-            shared: Vec::new(),
-            n_evaluated: 0,
-            n_rows: 0,
+            workers,
         })
     }
 
@@ -177,16 +174,17 @@ impl Scorer {
     /// Tokens computed so far.
     #[must_use]
     pub fn n_evaluated(&self) -> usize {
-        self.n_evaluated
+        self.workers.iter().map(|worker| worker.n_evaluated).sum()
     }
 
     /// Rows of logits computed so far.
     #[must_use]
     pub fn n_rows(&self) -> usize {
-        self.n_rows
+        self.workers.iter().map(|worker| worker.n_rows).sum()
     }
 
-    /// Computes `items` and hands each wanted row of logits (one a vocabulary entry) to `visit`.
+    /// Computes `items` and hands each wanted row of logits (one a vocabulary entry) to `visit`: those of an item in
+    /// order, those of different items as they come.
     ///
     /// # Errors
     /// [`Error::ContextFull`] for an item that does not fit, [`Error::InvalidArgument`] for one that is empty or has too
@@ -195,11 +193,21 @@ impl Scorer {
         &mut self,
         items: &[ScoreItem],
         cancel: &CancelToken,
-        mut visit: impl FnMut(RowAt, &[f32]) -> Result<()>,
+        visit: impl FnMut(RowAt, &[f32]) -> Result<()> + Send,
     ) -> Result<()> {
-        run(&mut [self], items, cancel, &mut |at, rows| {
-            visit(at, rows[0])
-        })
+        let visit = Mutex::new(visit);
+        let workers = self.workers.iter_mut().collect();
+        share_out(
+            workers,
+            items,
+            ScoreItem::n_cells,
+            |worker, items, start| {
+                run(&mut [worker], items, cancel, &mut |at, rows| {
+                    lock(&visit)(at.after(start), rows[0])
+                })
+            },
+        )?;
+        Ok(())
     }
 
     /// As [`Self::score`], with two scorers in lock-step: `visit` gets the row of each.
@@ -211,7 +219,7 @@ impl Scorer {
         adapted: &mut Self,
         items: &[ScoreItem],
         cancel: &CancelToken,
-        mut visit: impl FnMut(RowAt, &[f32], &[f32]) -> Result<()>,
+        visit: impl FnMut(RowAt, &[f32], &[f32]) -> Result<()> + Send,
     ) -> Result<()> {
         let sizes = [base.model.n_vocab(), adapted.model.n_vocab()];
         if sizes[0] != sizes[1] {
@@ -220,30 +228,46 @@ impl Scorer {
                 sizes[0], sizes[1]
             )));
         }
-        run(&mut [base, adapted], items, cancel, &mut |at, rows| {
-            visit(at, rows[0], rows[1])
-        })
+        let visit = Mutex::new(visit);
+        let pairs = base.workers.iter_mut().zip(&mut adapted.workers).collect();
+        share_out(
+            pairs,
+            items,
+            ScoreItem::n_cells,
+            |(base, adapted), items, start| {
+                run(&mut [base, adapted], items, cancel, &mut |at, rows| {
+                    lock(&visit)(at.after(start), rows[0], rows[1])
+                })
+            },
+        )?;
+        Ok(())
     }
 
-    /// Forgets a sequence from a position on.
-    fn cut(&mut self, sequence: u32, position: usize) -> Result<()> {
-        if self.context.truncate(sequence, position) {
-            return Ok(());
-        }
-        Err(Error::Engine(
-            "this model's memory cannot be cut at a position, which scoring needs".to_owned(),
-        ))
+    /// Answers greedily, at most `max_tokens` each. `visit` gets each row of logits that was computed: with
+    /// [`RowAt::branch`] `None` those along the guess, also where the answer has left it, and `Some(0)` those of the
+    /// answer beyond. [`RowAt::index`] is the place in the answer of the token that the row is about.
+    ///
+    /// # Errors
+    /// As [`Self::score`]; [`Error::NonFinite`] where a row is not finite.
+    pub fn answer(
+        &mut self,
+        openings: &[Opening],
+        max_tokens: usize,
+        cancel: &CancelToken,
+        visit: impl FnMut(RowAt, &[f32]) -> Result<()> + Send,
+    ) -> Result<Vec<GreedyAnswer>> {
+        let visit = Mutex::new(visit);
+        let workers = self.workers.iter_mut().collect();
+        let cells = |opening: &Opening| opening.prompt.len() + max_tokens;
+        let parts = share_out(workers, openings, cells, |worker, openings, start| {
+            worker.answer(openings, max_tokens, cancel, &mut |at, row| {
+                lock(&visit)(at.after(start), row)
+            })
+        })?;
+        Ok(parts.into_iter().flatten().collect())
     }
+}
 
-    /// Forgets all but the shared beginning.
-    fn drop_sequences(&mut self, n: usize) {
-        for sequence in 0..u32::try_from(n).unwrap_or(0) {
-            self.context.truncate(SHARED + 1 + sequence, 0);
-        }
-    }
-
-    fn forget(&mut self) {
-        self.context.clear();
-        self.shared.clear();
-    }
+fn lock<T>(one: &Mutex<T>) -> MutexGuard<'_, T> {
+    one.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,7 @@
 //! Rounds: as many items as fit are computed together, in calls of the engine that are as full as can be.
 
-use super::{RowAt, ScoreItem, Scorer, ScorerOptions};
+use super::worker::Worker;
+use super::{RowAt, ScoreItem, ScorerOptions};
 use crate::error::{Error, Result};
 use crate::llama::{CancelToken, Token};
 
@@ -45,7 +46,7 @@ pub(super) type Visit<'a> = dyn FnMut(RowAt, &[&[f32]]) -> Result<()> + 'a;
 
 /// Items in rounds that fit.
 pub(super) fn run(
-    scorers: &mut [&mut Scorer],
+    scorers: &mut [&mut Worker],
     items: &[ScoreItem],
     cancel: &CancelToken,
     visit: &mut Visit<'_>,
@@ -113,7 +114,7 @@ fn fitting<'a>(items: &'a [ScoreItem], options: &ScorerOptions) -> &'a [ScoreIte
 
 /// One round: what is shared, then the beginnings, then the branches.
 pub(super) fn run_round(
-    scorers: &mut [&mut Scorer],
+    scorers: &mut [&mut Worker],
     items: &[&ScoreItem],
     first_item: usize,
     cancel: &CancelToken,
@@ -178,7 +179,7 @@ pub(super) fn run_round(
 
 /// Brings the shared sequence to what all items begin with, and says how long that is. What is there from the round
 /// before is kept as far as it fits.
-fn share(scorers: &mut [&mut Scorer], items: &[&ScoreItem], cancel: &CancelToken) -> Result<usize> {
+fn share(scorers: &mut [&mut Worker], items: &[&ScoreItem], cancel: &CancelToken) -> Result<usize> {
     let mut common = items[0].prefix.as_slice();
     for item in items {
         // No row may be wanted of what is shared.
@@ -224,7 +225,7 @@ pub(super) fn common_prefix(a: &[Token], b: &[Token]) -> usize {
 
 /// Computes a step in every scorer, then visits its rows.
 pub(super) fn execute(
-    scorers: &mut [&mut Scorer],
+    scorers: &mut [&mut Worker],
     step: &Step,
     cancel: &CancelToken,
     visit: &mut Visit<'_>,
@@ -233,7 +234,7 @@ pub(super) fn execute(
         return Ok(());
     }
     for scorer in scorers.iter_mut() {
-        let Scorer { context, batch, .. } = &mut **scorer;
+        let Worker { context, batch, .. } = &mut **scorer;
         batch.clear();
         for &(token, position, sequence, output) in &step.tokens {
             batch.push(token, position, sequence, output);

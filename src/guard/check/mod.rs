@@ -155,10 +155,7 @@ pub fn measure(
         Some(cache) => tracks.iter_mut().map(|track| track.load(cache)).sum(),
         None => 0,
     };
-    let scorer = ScorerOptions {
-        n_threads: options.n_threads,
-        ..ScorerOptions::default()
-    };
+    let scorer = scorer_options(options);
     let mut run = Run::new(model, stack, scorer, &options.cancel);
     let totals = tracks
         .iter()
@@ -193,7 +190,7 @@ pub fn measure(
                 bare
             }
             // Taken once, when everything is warm, and not counted.
-            None => *floor.insert(Floor::measure(&mut run)?),
+            None => *floor.insert(Floor::measure(&run)?),
         };
         let work = bare.work(&tracks, &run, seconds, n_cached);
         let figures = collect(&tracks, noise.clone(), work)?;
@@ -265,6 +262,15 @@ fn kept_nulls(
         cache.store(key, &bytes);
     }
     Ok(floors)
+}
+
+/// Two contexts a stack: with two threads each has one to itself, which never waits. More would take more memory.
+pub(super) fn scorer_options(options: &MeasureOptions) -> ScorerOptions {
+    ScorerOptions {
+        n_threads: options.n_threads,
+        n_workers: 2,
+        ..ScorerOptions::default()
+    }
 }
 
 pub(super) fn cache(model: &Model, options: &MeasureOptions) -> Result<Option<BaseCache>> {

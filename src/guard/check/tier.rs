@@ -94,8 +94,9 @@ impl Tier {
                 windows: usize::MAX,
                 domain: usize::MAX,
                 max_tokens: 2000,
-                // The second, the first at everything, is at a third of the items.
-                looks: 6,
+                // The second, the first at everything, is at a quarter of the items: at 50 of a group's 200, which is
+                // the fewest that it is judged by.
+                looks: 8,
                 extension: 1,
                 noise: 16,
                 nulls: 16,

@@ -15,7 +15,6 @@ pub struct Run<'a> {
     cancel: &'a CancelToken,
     base: Option<Scorer>,
     adapted: Option<Scorer>,
-    uncounted: Done,
 }
 
 /// What was computed.
@@ -35,20 +34,12 @@ impl Done {
     pub const fn tokens(self) -> usize {
         self.base_tokens + self.adapted_tokens
     }
-
-    const fn without(self, other: Self) -> Self {
-        Self {
-            base_tokens: self.base_tokens - other.base_tokens,
-            adapted_tokens: self.adapted_tokens - other.adapted_tokens,
-            rows: self.rows - other.rows,
-        }
-    }
 }
 
 impl<'a> Run<'a> {
     /// Nothing is allocated yet.
     #[must_use]
-    pub fn new(
+    pub const fn new(
         model: &'a Model,
         stack: &'a AdapterStack,
         options: ScorerOptions,
@@ -61,7 +52,6 @@ impl<'a> Run<'a> {
             cancel,
             base: None,
             adapted: None,
-            uncounted: Done::default(),
         }
     }
 
@@ -86,6 +76,12 @@ impl<'a> Run<'a> {
         scorer(&mut self.adapted, self.model, self.stack, &self.options)
     }
 
+    /// The stack that is measured.
+    #[must_use]
+    pub const fn stack(&self) -> &AdapterStack {
+        self.stack
+    }
+
     /// The model that both stacks are on.
     #[must_use]
     pub const fn model(&self) -> &Model {
@@ -107,21 +103,6 @@ impl<'a> Run<'a> {
     /// What was computed so far.
     #[must_use]
     pub fn done(&self) -> Done {
-        self.all_done().without(self.uncounted)
-    }
-
-    /// Computes something that is not counted.
-    ///
-    /// # Errors
-    /// Those of `work`.
-    pub fn aside<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let counted = self.done();
-        let result = work(self);
-        self.uncounted = self.all_done().without(counted);
-        result
-    }
-
-    fn all_done(&self) -> Done {
         let both = [&self.base, &self.adapted];
         let [base_tokens, adapted_tokens] =
             both.map(|one| one.as_ref().map_or(0, Scorer::n_evaluated));

@@ -5,8 +5,10 @@
 //! `sum (scale·code + minimum)·d·y = scale·d·sum(code·y) + minimum·d·sum(y)`; both sums are whole numbers, exactly.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _mm256_loadu_si256, _mm512_and_si512, _mm512_cvtepi32_ps, _mm512_cvtph_ps,
-    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi8,
+    __m128i, __m512, __m512i, _mm_storeu_si128, _mm256_loadu_si256, _mm512_abs_ps,
+    _mm512_add_epi32, _mm512_and_si512, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtph_ps,
+    _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_epi32, _mm512_reduce_max_ps, _mm512_set1_epi8,
     _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16,
     _mm512_storeu_ps,
 };
@@ -64,17 +66,28 @@ impl Rounded {
 }
 
 impl Rounded {
-    /// Rounds a block of an input, to whole numbers from -127 to 127.
+    /// Rounds a block of an input, to whole numbers from -127 to 127, to the nearest and of two as near to the even.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     fn of(values: &[f32; BLOCK]) -> Self {
-        let largest = values.iter().fold(0_f32, |max, v| max.max(v.abs()));
+        // SAFETY: a block is two vectors.
+        let (low, high) = unsafe {
+            let first = values.as_ptr();
+            (_mm512_loadu_ps(first), _mm512_loadu_ps(first.add(16)))
+        };
+        let sizes = _mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high));
+        let largest = _mm512_reduce_max_ps(sizes);
         let scale = largest / 127.0;
         let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+        let inverse = _mm512_set1_ps(inverse);
+        let low = _mm512_cvtps_epi32(_mm512_mul_ps(low, inverse));
+        let high = _mm512_cvtps_epi32(_mm512_mul_ps(high, inverse));
+        let sum = _mm512_reduce_add_epi32(_mm512_add_epi32(low, high));
         let mut codes = [0_i8; BLOCK];
-        let mut sum = 0_i32;
-        for (code, value) in codes.iter_mut().zip(values) {
-            let rounded = (value * inverse).round_ties_even() as i32;
-            sum += rounded;
-            *code = rounded as i8;
+        // SAFETY: a block of codes is two vectors of sixteen bytes.
+        unsafe {
+            let first = codes.as_mut_ptr().cast::<__m128i>();
+            _mm_storeu_si128(first, _mm512_cvtepi32_epi8(low));
+            _mm_storeu_si128(first.add(1), _mm512_cvtepi32_epi8(high));
         }
         Self {
             codes,
@@ -85,7 +98,12 @@ impl Rounded {
 }
 
 /// Rounds an input, block by block.
-pub(super) fn round(values: &[f32], rounded: &mut [Rounded]) {
+///
+/// # Safety
+///
+/// The processor has what [`is_supported`] asks for.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) unsafe fn round(values: &[f32], rounded: &mut [Rounded]) {
     for (block, rounded) in values.as_chunks().0.iter().zip(rounded) {
         *rounded = Rounded::of(block);
     }
@@ -183,7 +201,7 @@ fn dot(codes: &[__m512i; 8], input: &[i8; BLOCK]) -> __m512i {
         let sum = &mut sums[part % 2];
         *sum = _mm512_dpbusd_epi32(*sum, *codes, four);
     }
-    std::arch::x86_64::_mm512_add_epi32(sums[0], sums[1])
+    _mm512_add_epi32(sums[0], sums[1])
 }
 
 #[cfg(test)]
@@ -234,7 +252,8 @@ mod tests {
             pack(&rows.concat(), 3 * BLOCK, &mut groups);
             let rounded: Vec<Vec<Rounded>> = inputs.iter().map(|input| {
                 let mut rounded = vec![Rounded::ZERO; 3];
-                round(input, &mut rounded);
+                // SAFETY: the instructions are there.
+                unsafe { round(input, &mut rounded) };
                 rounded
             }).collect();
             let refs: Vec<&[Rounded]> = rounded.iter().map(Vec::as_slice).collect();
@@ -265,12 +284,16 @@ mod tests {
 
     #[test]
     fn an_input_of_zeros_gives_zeros() {
+        if !is_supported() {
+            return;
+        }
         let mut rounded = [Rounded {
             codes: [1; BLOCK],
             scale: 1.0,
             sum: 1.0,
         }];
-        round(&[0.0; BLOCK], &mut rounded);
+        // SAFETY: the instructions are there.
+        unsafe { round(&[0.0; BLOCK], &mut rounded) };
         assert_eq!(
             (rounded[0].codes, rounded[0].scale, rounded[0].sum),
             ([0; BLOCK], 0.0, 0.0)

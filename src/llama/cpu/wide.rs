@@ -97,10 +97,12 @@ mod tests {
             let mut groups = [zero; 2];
             pack(&bytes, 2 * BLOCK, &mut groups);
             let mut rounded = [Rounded::ZERO; 2];
-            round(&input, &mut rounded);
             let mut out = [0_f32; ROWS];
             // SAFETY: the instructions are there; the place has room for sixteen numbers.
-            unsafe { products(&groups, &[&rounded], &[out.as_mut_ptr()]) };
+            unsafe {
+                round(&input, &mut rounded);
+                products(&groups, &[&rounded], &[out.as_mut_ptr()]);
+            }
             for (found, values) in out.iter().zip(values.chunks(2 * BLOCK)) {
                 let taken = rounded.iter().flat_map(Rounded::values);
                 let (mut sum, mut size) = (0.0, 0.0);
