@@ -1,7 +1,6 @@
 //! How often does the guard fail an adapter without harm, and how often does it find planted damage? With the real base.
 //! `CALIBRATION_NULLS` (2), `CALIBRATION_PLANTED` (1, for each size), `CALIBRATION_TIER` (smoke) and `CALIBRATION_SIZES`
-//! say how much of it to do: 40 and 20 take a quarter of an hour on two cores, which is why so few are the default. What
-//! came of that is in docs/guard.md.
+//! say how much of it to do: 40 and 20 take a quarter of an hour on two cores, which is why so few are the default.
 //!
 //! A null is a random adapter whose deltas are 0.2 % of the weights; damage is a larger one, with its cost in points of
 //! right choices, on the groups that the base does better on than guessing, measured on two of that size. Prints Markdown.
