@@ -2,10 +2,13 @@
 
 mod common;
 
+use std::collections::HashMap;
+
 use unforget::Result;
 use unforget::engine::{
-    AdapterStack, CancelToken, ChatMessage, GenerateOptions, Model, ScoreItem, Scorer,
-    ScorerOptions, Session, SessionOptions, TextDivergence, Token, divergence, text_windows,
+    AdapterStack, CancelToken, ChatMessage, GenerateOptions, GreedyAnswer, Model, Opening,
+    ScoreItem, Scorer, ScorerOptions, Session, SessionOptions, TextDivergence, Token, divergence,
+    text_windows,
 };
 
 /// Batches of other sizes sum in another order: rows agree to about this.
@@ -87,7 +90,52 @@ fn answers_together_are_the_answers_alone() -> Result<()> {
         .map(|question| prompt(&model, question))
         .collect::<Result<Vec<_>>>()?;
     let mut scorer = Scorer::new(&model, &AdapterStack::base(), &ScorerOptions::default())?;
-    let together = scorer.answer(&prompts, 12, &CancelToken::default(), |_, _| Ok(()))?;
+    let cancel = CancelToken::default();
+    let openings = |guesses: &[Vec<Token>]| -> Vec<Opening> {
+        let pairs = prompts.iter().zip(guesses);
+        let opening = |(prompt, guess): (&Vec<Token>, &Vec<Token>)| Opening {
+            prompt: prompt.clone(),
+            guess: guess.clone(),
+        };
+        pairs.map(opening).collect()
+    };
+    let nothing = vec![Vec::new(); prompts.len()];
+    let together = scorer.answer(&openings(&nothing), 12, &cancel, |_, _| Ok(()))?;
+
+    // Whatever is guessed: all of it, what is right to the half, and what goes on too far.
+    let halved = |answer: &GreedyAnswer| {
+        let half = answer.tokens.len() / 2;
+        [&answer.tokens[..half], &[Token(7); 3]].concat()
+    };
+    let whole: Vec<Vec<Token>> = together.iter().map(|one| one.tokens.clone()).collect();
+    let half: Vec<Vec<Token>> = together.iter().map(halved).collect();
+    for guesses in [whole, half, vec![vec![Token(7); 40]; prompts.len()]] {
+        let mut rows = 0;
+        // By item and place in the answer: how far the token of the other answer is below the likeliest.
+        let mut gaps = HashMap::new();
+        let found = scorer.answer(&openings(&guesses), 12, &cancel, |at, row| {
+            rows += usize::from(at.branch.is_none());
+            if let Some(token) = together[at.item].tokens.get(at.index) {
+                let likeliest = row.iter().copied().fold(f32::MIN, f32::max);
+                gaps.insert((at.item, at.index), likeliest - row[token.0 as usize]);
+            }
+            Ok(())
+        })?;
+        let guessed: usize = guesses.iter().map(|guess| guess.len().min(11) + 1).sum();
+        assert_eq!(
+            rows, guessed,
+            "a row for each token of a guess, and after it"
+        );
+        for (item, (found, expected)) in found.iter().zip(&together).enumerate() {
+            let pairs = found.tokens.iter().zip(&expected.tokens);
+            if let Some(parted) = pairs.clone().position(|(a, b)| a != b) {
+                // Batches of other sizes round otherwise: only a near tie may be decided otherwise.
+                let gap = gaps[&(item, parted)];
+                assert!(gap < 0.5, "item {item} parts at {parted}, {gap} below");
+            }
+            assert!(found.tokens.len() <= 12);
+        }
+    }
     for (prompt, answer) in prompts.iter().zip(&together) {
         let alone = session(&model)?
             .generate(

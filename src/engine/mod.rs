@@ -68,7 +68,7 @@ pub use sampling::SamplingParams;
 pub use scheduler::{
     CompletionRequest, Event, Finished, Scheduler, SchedulerOptions, SchedulerStats, Sink,
 };
-pub use scorer::{GreedyAnswer, RowAt, ScoreItem, Scorer, ScorerOptions};
+pub use scorer::{GreedyAnswer, Opening, RowAt, ScoreItem, Scorer, ScorerOptions};
 pub use session::{Prefill, Session, SessionOptions};
 pub use stack::AdapterStack;
 pub use stack_cost::StackCost;
