@@ -1,11 +1,14 @@
 //! The C and C++ tests of `tests/c`, compiled under AddressSanitizer and UndefinedBehaviorSanitizer against the header and
 //! the shared library, and run with the models that `make test` has fetched.
 
+#[path = "../../tests/common/cross_encoder.rs"]
+#[allow(dead_code)] // Other tests use the rest of it.
+mod cross_encoder;
 #[path = "support/mod.rs"]
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use support::{Compiler, Fixture, TestResult, run};
 
@@ -25,11 +28,34 @@ fn sessions_and_answers() -> TestResult {
 fn documents_and_citations() -> TestResult {
     let fixture = Fixture::new()?;
     let program = fixture.compile(&Compiler::c(), "documents.c")?;
+    let reranker = fixture.file("cross-encoder.gguf");
+    let head = cross_encoder::Head {
+        dense: cross_encoder::scrambled,
+        dense_bias: 0.0,
+        output: 0.1,
+        output_bias: 0.0,
+    };
+    cross_encoder::write(&reranker, &head);
+    let policy = fixture.write("policy.toml", POLICY)?;
     run(fixture
         .program(&program)
-        .args([&fixture.base, &fixture.embedder, &fixture.documents])
+        .args([&fixture.base, &fixture.embedder, &reranker])
+        .args([&fixture.documents, &policy])
         .arg(fixture.file("collection")))
 }
+
+/// What [`cross_encoder`] is made of.
+fn embedder_file() -> PathBuf {
+    support::installed("minilm").expect("the embedder")
+}
+
+const POLICY: &str = "
+version = 1
+
+[[refuse]]
+topics = [\"salary\"]
+reply = \"Ask the club.\"
+";
 
 #[test]
 fn the_guard_and_the_log() -> TestResult {

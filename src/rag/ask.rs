@@ -101,6 +101,14 @@ pub struct GroundedAnswer {
     pub(super) bare: String,
 }
 
+impl GroundedAnswer {
+    /// All of it, as JSON on one line.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::json!(self).to_string()
+    }
+}
+
 /// Answers `question` from `collection`, under its policy. Where nothing relevant is found the answer says so, and the
 /// model is not asked.
 ///
@@ -114,6 +122,29 @@ pub fn ask(
     session: &mut Session,
     options: &AskOptions,
 ) -> Result<GroundedAnswer> {
+    ask_streaming(
+        question,
+        collection,
+        embedder,
+        session,
+        options,
+        &mut |_| true,
+    )
+}
+
+/// As [`ask`]; `tell` hears what the model says as it says it, without the numbers of sources, which are known at the end,
+/// and ends the answer with `false`. Where the model is not asked, it hears what is said instead.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_streaming(
+    question: &str,
+    collection: &mut Collection,
+    embedder: &mut dyn Embed,
+    session: &mut Session,
+    options: &AskOptions,
+    tell: &mut dyn FnMut(&str) -> bool,
+) -> Result<GroundedAnswer> {
     let policy = match &options.policy {
         Some(policy) => Some(policy.clone()),
         None => collection.policy()?,
@@ -125,10 +156,12 @@ pub fn ask(
     };
     if let Some(reply) = refusal {
         let answer = unasked(&reply, Status::Refused, SearchTimings::default(), session);
+        tell(&reply);
         return Ok(ruled(answer, ruling.map(Ruling::into_report)));
     }
     let found = find(question, collection, embedder, ruling.as_mut(), options)?;
     let Some(hits) = found.hits else {
+        tell(NOTHING_FOUND);
         let answer = unasked(
             NOTHING_FOUND,
             Status::NotInDocuments,
@@ -142,7 +175,7 @@ pub fn ask(
         None => Vec::new(),
     };
     let prompt = prompt(question, &hits, session, options)?;
-    let mut answer = generate(prompt, embedder, session, options)?;
+    let mut answer = generate(prompt, embedder, session, options, tell)?;
     answer.outcome.timings.total_ms += found.timings.total_ms;
     answer.outcome.timings.ttft_ms += found.timings.total_ms;
     answer.search = found.timings;
@@ -223,6 +256,7 @@ fn generate(
     embedder: &mut dyn Embed,
     session: &mut Session,
     options: &AskOptions,
+    tell: &mut dyn FnMut(&str) -> bool,
 ) -> Result<GroundedAnswer> {
     let messages = [
         ChatMessage::system(&prompt.system),
@@ -233,7 +267,7 @@ fn generate(
     if let Some(grammar) = options.style().grammar(&prompt.nearest) {
         generate.sampling.grammar = Some(grammar);
     }
-    let mut outcome = session.generate(&tokens, &generate)?.run(|_| true)?;
+    let mut outcome = session.generate(&tokens, &generate)?.run(tell)?;
     let cited = if outcome.finish_reason == FinishReason::Cancelled {
         // Whoever stopped the answer has stopped the embedder too.
         cite(&outcome.text, &prompt.passages)

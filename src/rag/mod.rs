@@ -103,7 +103,7 @@ mod words;
 pub use ann::VectorIndex;
 pub use answer_eval::{AnswerReport, AnsweredQuestion};
 pub use answer_score::AnswerScores;
-pub use ask::{AskOptions, GroundedAnswer, Status, ask};
+pub use ask::{AskOptions, GroundedAnswer, Status, ask, ask_streaming};
 pub use benchmark::{Benchmark, Steps};
 pub use chunk::{CHUNK_TOKENS, Chunk, Chunking, OVERLAP_TOKENS, chunk};
 pub use citation::{Citation, Cited, Claim, cite, cite_by_meaning};

@@ -29,9 +29,11 @@ static void frees_nothing(void) {
     uf_generate_options_free(NULL);
     uf_embedder_free(NULL);
     uf_collection_free(NULL);
+    uf_add_options_free(NULL);
     uf_changes_free(NULL);
     uf_search_options_free(NULL);
     uf_passages_free(NULL);
+    uf_ask_options_free(NULL);
     uf_answer_free(NULL);
     uf_check_options_free(NULL);
     uf_report_free(NULL);
@@ -43,7 +45,9 @@ static void makers_want_an_output(void) {
     REFUSES(UF_USAGE, "out", uf_chat_new(NULL));
     REFUSES(UF_USAGE, "out", uf_session_options_new(NULL));
     REFUSES(UF_USAGE, "out", uf_generate_options_new(NULL));
+    REFUSES(UF_USAGE, "out", uf_add_options_new(NULL));
     REFUSES(UF_USAGE, "out", uf_search_options_new(NULL));
+    REFUSES(UF_USAGE, "out", uf_ask_options_new(NULL));
     REFUSES(UF_USAGE, "out", uf_check_options_new(NULL));
     REFUSES(UF_USAGE, "out", uf_cancel_new(NULL));
     REFUSES(UF_USAGE, "cancel", uf_cancel_raise(NULL));
@@ -73,13 +77,11 @@ static void builders_check_their_values(void) {
     uf_model_options *model = NULL;
     uf_session_options *session = NULL;
     uf_generate_options *generate = NULL;
-    uf_search_options *search = NULL;
     uf_check_options *check = NULL;
     uf_chat *chat = NULL;
     OK(uf_model_options_new(&model));
     OK(uf_session_options_new(&session));
     OK(uf_generate_options_new(&generate));
-    OK(uf_search_options_new(&search));
     OK(uf_check_options_new(&check));
     OK(uf_chat_new(&chat));
 
@@ -113,12 +115,6 @@ static void builders_check_their_values(void) {
     for (int i = 0; i < 64; i++) OK(uf_generate_options_add_stop(generate, "x", 1));
     REFUSES(UF_USAGE, "at most 64", uf_generate_options_add_stop(generate, "x", 1));
 
-    REFUSES(UF_USAGE, "options", uf_search_options_set_limit(NULL, 1));
-    REFUSES(UF_USAGE, "1 to 1000", uf_search_options_set_limit(search, 0));
-    REFUSES(UF_USAGE, "1 to 1000", uf_search_options_set_limit(search, UINT32_MAX));
-    REFUSES(UF_USAGE, "options", uf_search_options_set_mode(NULL, 0));
-    REFUSES(UF_USAGE, "UF_SEARCH_", uf_search_options_set_mode(search, 3));
-
     REFUSES(UF_USAGE, "options", uf_check_options_set_tier(NULL, 0));
     REFUSES(UF_USAGE, "UF_TIER_", uf_check_options_set_tier(check, 3));
     REFUSES(UF_USAGE, "options", uf_check_options_set_builtin_suite(NULL, 0));
@@ -147,9 +143,69 @@ static void builders_check_their_values(void) {
     uf_model_options_free(model);
     uf_session_options_free(session);
     uf_generate_options_free(generate);
-    uf_search_options_free(search);
     uf_check_options_free(check);
     uf_chat_free(chat);
+}
+
+static void documents_builders_check_their_values(const char *prose) {
+    uf_add_options *add = NULL;
+    uf_search_options *search = NULL;
+    uf_ask_options *ask = NULL;
+    uf_generate_options *generate = NULL;
+    OK(uf_add_options_new(&add));
+    OK(uf_search_options_new(&search));
+    OK(uf_ask_options_new(&ask));
+    OK(uf_generate_options_new(&generate));
+
+    REFUSES(UF_USAGE, "options", uf_add_options_add_tag(NULL, "x", 1));
+    REFUSES(UF_USAGE, "options", uf_add_options_set_redact(NULL, 1));
+#define ADD_TAG(text, n) uf_add_options_add_tag(add, text, n)
+    WRONG_TEXTS("tag", "32768", ADD_TAG);
+    for (int i = 0; i < 64; i++) OK(ADD_TAG("x", 1));
+    REFUSES(UF_USAGE, "at most 64", ADD_TAG("x", 1));
+
+    REFUSES(UF_USAGE, "options", uf_search_options_set_limit(NULL, 1));
+    REFUSES(UF_USAGE, "1 to 1000", uf_search_options_set_limit(search, 0));
+    REFUSES(UF_USAGE, "1 to 1000", uf_search_options_set_limit(search, UINT32_MAX));
+    REFUSES(UF_USAGE, "options", uf_search_options_set_mode(NULL, 0));
+    REFUSES(UF_USAGE, "UF_SEARCH_", uf_search_options_set_mode(search, 3));
+    REFUSES(UF_USAGE, "options", uf_search_options_add_path(NULL, "x", 1));
+    REFUSES(UF_USAGE, "options", uf_search_options_add_document(NULL, 1));
+    REFUSES(UF_USAGE, "options", uf_search_options_add_tag(NULL, "x", 1));
+    REFUSES(UF_USAGE, "options", uf_search_options_set_since(NULL, 1));
+#define GLOB(text, n) uf_search_options_add_path(search, text, n)
+    WRONG_TEXTS("glob", "32768", GLOB);
+#define TAG(text, n) uf_search_options_add_tag(search, text, n)
+    WRONG_TEXTS("tag", "32768", TAG);
+    for (int i = 0; i < 1000; i++) {
+        OK(GLOB("x", 1));
+        OK(TAG("x", 1));
+        OK(uf_search_options_add_document(search, INT64_MIN));
+    }
+    REFUSES(UF_USAGE, "at most 1000", GLOB("x", 1));
+    REFUSES(UF_USAGE, "at most 1000", TAG("x", 1));
+    REFUSES(UF_USAGE, "at most 1000", uf_search_options_add_document(search, 1));
+
+    REFUSES(UF_USAGE, "options", uf_ask_options_set_passages(NULL, 1));
+    REFUSES(UF_USAGE, "1 to 1000", uf_ask_options_set_passages(ask, 0));
+    REFUSES(UF_USAGE, "1 to 1000", uf_ask_options_set_passages(ask, UINT32_MAX));
+    REFUSES(UF_USAGE, "options", uf_ask_options_set_style(NULL, 0));
+    REFUSES(UF_USAGE, "UF_STYLE_", uf_ask_options_set_style(ask, 2));
+    REFUSES(UF_USAGE, "options", uf_ask_options_set_threshold(NULL, 0));
+    REFUSES(UF_USAGE, "-1 to 1", uf_ask_options_set_threshold(ask, 0.0f / 0.0f));
+    REFUSES(UF_USAGE, "-1 to 1", uf_ask_options_set_threshold(ask, 1.5f));
+    REFUSES(UF_USAGE, "options", uf_ask_options_set_generate(NULL, generate));
+    REFUSES(UF_USAGE, "generate", uf_ask_options_set_generate(ask, NULL));
+    REFUSES(UF_USAGE, "options", uf_ask_options_set_policy(NULL, "x", 1));
+#define POLICY(text, n) uf_ask_options_set_policy(ask, text, n)
+    WRONG_PATHS(POLICY);
+    REFUSES(UF_NOT_FOUND, MISSING, POLICY(MISSING, strlen(MISSING)));
+    REFUSES(UF_USAGE, prose, POLICY(prose, strlen(prose)));
+
+    uf_add_options_free(add);
+    uf_search_options_free(search);
+    uf_ask_options_free(ask);
+    uf_generate_options_free(generate);
 }
 
 static void refuses_what_is_not_a_model(const char *prose, const char *truncated) {
@@ -344,9 +400,9 @@ static void documents_check_their_arguments(const uf_model *base, const uf_model
     REFUSES(UF_USAGE, "out", uf_collection_open("x", 1, embedder, NULL));
     CHECK(collection == (uf_collection *)untouched);
     OK(FOLDER(folder, strlen(folder)));
-#define ADD(text, n) uf_collection_add(collection, text, n, NULL, NULL, &changes)
+#define ADD(text, n) uf_collection_add(collection, text, n, NULL, NULL, NULL, &changes)
     WRONG_PATHS(ADD);
-    REFUSES(UF_USAGE, "collection", uf_collection_add(NULL, "x", 1, NULL, NULL, &changes));
+    REFUSES(UF_USAGE, "collection", uf_collection_add(NULL, "x", 1, NULL, NULL, NULL, &changes));
     REFUSES(UF_USAGE, "collection", uf_collection_sync(NULL, NULL, NULL, &changes));
     REFUSES(UF_USAGE, "collection", uf_collection_remove(NULL, 1));
     REFUSES(UF_NOT_FOUND, "document", uf_collection_remove(collection, INT64_MIN));
@@ -358,12 +414,19 @@ static void documents_check_their_arguments(const uf_model *base, const uf_model
 #define QUERY(text, n) uf_collection_search(collection, text, n, NULL, &passages)
     WRONG_TEXTS("query", "16777216", QUERY);
     uf_session *session = open_session(base);
-    REFUSES(UF_USAGE, "collection", uf_collection_ask(NULL, session, "x", 1, 0, NULL, &answer));
-    REFUSES(UF_USAGE, "session", uf_collection_ask(collection, NULL, "x", 1, 0, NULL, &answer));
-    REFUSES(UF_USAGE, "out", uf_collection_ask(collection, session, "x", 1, 0, NULL, NULL));
-    REFUSES(UF_USAGE, "at most 1000", uf_collection_ask(collection, session, "x", 1, UINT32_MAX, NULL, &answer));
-#define ASK(text, n) uf_collection_ask(collection, session, text, n, 0, NULL, &answer)
+    REFUSES(UF_USAGE, "collection", uf_collection_ask(NULL, session, "x", 1, NULL, NULL, NULL, &answer));
+    REFUSES(UF_USAGE, "session", uf_collection_ask(collection, NULL, "x", 1, NULL, NULL, NULL, &answer));
+    REFUSES(UF_USAGE, "out", uf_collection_ask(collection, session, "x", 1, NULL, NULL, NULL, NULL));
+#define ASK(text, n) uf_collection_ask(collection, session, text, n, NULL, NULL, NULL, &answer)
     WRONG_TEXTS("question", "16777216", ASK);
+    REFUSES(UF_USAGE, "collection", uf_collection_set_reranker(NULL, model, NULL, NULL));
+    REFUSES(UF_USAGE, "model", uf_collection_set_reranker(collection, NULL, NULL, NULL));
+    REFUSES(UF_NOT_FOUND, "cross-encoder", uf_collection_set_reranker(collection, model, NULL, NULL));
+    REFUSES(UF_USAGE, "collection", uf_collection_set_policy(NULL, "x", 1));
+    REFUSES(UF_USAGE, "path", uf_collection_set_policy(collection, "", 0));
+    REFUSES(UF_USAGE, "at most 32768", uf_collection_set_policy(collection, "x", SIZE_MAX));
+    REFUSES(UF_USAGE, "UTF-8", uf_collection_set_policy(collection, "\xff", 1));
+    REFUSES(UF_NOT_FOUND, MISSING, uf_collection_set_policy(collection, MISSING, strlen(MISSING)));
     uf_session_free(session);
     CHECK(passages == (uf_passages *)untouched && changes == (uf_changes *)untouched);
     CHECK(answer == (uf_answer *)untouched);
@@ -408,6 +471,8 @@ static void documents_check_their_arguments(const uf_model *base, const uf_model
 
     REFUSES(UF_USAGE, "answer", uf_answer_text(NULL, &string, &len));
     REFUSES(UF_USAGE, "answer", uf_answer_citations(NULL, &citations));
+    REFUSES(UF_USAGE, "answer", uf_answer_json(NULL, &string, &len));
+    REFUSES(UF_USAGE, "answer", uf_answer_status(NULL, &number));
     REFUSES(UF_USAGE, "answer", uf_answer_grounded(NULL, &number));
     REFUSES(UF_USAGE, "answer", uf_answer_finish_reason(NULL, &number));
     REFUSES(UF_USAGE, "answer", uf_answer_count(NULL, 0, &big));
@@ -433,6 +498,7 @@ int main(int argc, char **argv) {
     frees_nothing();
     makers_want_an_output();
     builders_check_their_values();
+    documents_builders_check_their_values(argv[4]);
     refuses_what_is_not_a_model(argv[4], argv[5]);
     uses_models(argv);
     return 0;
