@@ -99,17 +99,31 @@ fn wrong_arguments() -> TestResult {
     let program = fixture.compile(&Compiler::c(), "arguments.c")?;
     run(fixture
         .program(&program)
-        .args([&fixture.base, &fixture.embedder, &fixture.adapter])
-        .arg(fixture.write("prose.gguf", "It was a dark and stormy night.")?)
-        .arg(fixture.write("truncated.gguf", "GGUF\x03\0\0\0")?)
+        .args([&fixture.base, &fixture.adapter])
+        .arg(fixture.write("prose.gguf", PROSE)?)
+        .arg(fixture.write("truncated.gguf", "GGUF\x03\0\0\0")?))
+}
+
+#[test]
+fn wrong_arguments_about_documents() -> TestResult {
+    let fixture = Fixture::new()?;
+    let program = fixture.compile(&Compiler::c(), "document_arguments.c")?;
+    run(fixture
+        .program(&program)
+        .args([&fixture.base, &fixture.embedder])
+        .arg(fixture.write("prose.toml", PROSE)?)
         .arg(fixture.file("collection")))
 }
+
+/// What is neither a model nor a policy.
+const PROSE: &str = "It was a dark and stormy night.";
 
 #[test]
 fn every_function_is_called_with_wrong_arguments() -> TestResult {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let header = std::fs::read_to_string(folder.join("include/unforget.h"))?;
-    let program = std::fs::read_to_string(folder.join("tests/c/arguments.c"))?;
+    let read = |name: &str| std::fs::read_to_string(folder.join("tests/c").join(name));
+    let program = read("arguments.c")? + &read("document_arguments.c")?;
     let declared = support::functions(&header);
     assert!(
         declared.len() > 80,
@@ -120,7 +134,7 @@ fn every_function_is_called_with_wrong_arguments() -> TestResult {
         .iter()
         .filter(|name| !program.contains(&format!("{name}(")))
         .collect();
-    assert!(missing.is_empty(), "not in arguments.c: {missing:?}");
+    assert!(missing.is_empty(), "not called: {missing:?}");
     Ok(())
 }
 

@@ -76,7 +76,7 @@ class Collection(Handle):
 
     def set_policy(self, file: str | os.PathLike[str] | None) -> None:
         """Makes a TOML file its policy, of which it keeps a copy; ``None`` for no policy."""
-        where = (ffi.NULL, 0) if file is None else path(file)
+        where: tuple[Any, int] = (ffi.NULL, 0) if file is None else path(file)
         call(lib.uf_collection_set_policy, self.pointer, *where)
 
     def search(
