@@ -15,7 +15,7 @@ use unforget::rewrite::{Importance, QuantizeRequest, RewriteOptions, quantize_fi
 use unforget::tune::{Budget, Job, Progress, Request, Tuned, Verdict, tune};
 use unforget::{Error, Result};
 use unforget_quant::ggml::GgmlType;
-use unforget_quant::gguf::Gguf;
+use unforget_quant::gguf::{Gguf, Writer};
 use unforget_quant::imatrix::Imatrix;
 
 fn request<'a>(shipped: &'a Path, folder: &'a Path, kl: f64) -> Request<'a> {
@@ -209,6 +209,84 @@ fn importance_is_the_mean_square_of_what_a_weight_meets() -> Result<()> {
         .filter(|t| t.name.starts_with("blk.") && t.shape.len() == 2)
     {
         assert!(found.covers(tensor), "{}", tensor.name);
+    }
+    Ok(())
+}
+
+/// The model of `dense` with four experts a layer, each a copy of its feed-forward network: two of them compute each token,
+/// always the same two, since the router likes all of them equally.
+fn with_experts(dense: &Path, out: &Path) -> Result<()> {
+    const N: usize = 4;
+    let file = Gguf::open(dense)?;
+    let mut metadata = file.metadata().clone();
+    metadata
+        .set("llama.expert_count", N as u32)
+        .set("llama.expert_used_count", 2_u32);
+    let mut writer = Writer::new(metadata);
+    for tensor in file.tensors() {
+        let bytes = file.tensor_bytes(tensor);
+        let Some((layer, network)) = tensor.name.split_once(".ffn_") else {
+            writer.tensor(&tensor.name, &tensor.shape, tensor.ty, bytes);
+            continue;
+        };
+        if network == "norm.weight" {
+            writer.tensor(&tensor.name, &tensor.shape, tensor.ty, bytes);
+            let router = vec![0; tiny::N_EMBD * N * size_of::<f32>()];
+            let name = format!("{layer}.ffn_gate_inp.weight");
+            writer.tensor(
+                name,
+                &[tiny::N_EMBD as u64, N as u64],
+                GgmlType::F32,
+                router,
+            );
+            continue;
+        }
+        let network = network.trim_end_matches(".weight");
+        let name = format!("{layer}.ffn_{network}_exps.weight");
+        let shape = [&tensor.shape[..], &[N as u64]].concat();
+        writer.tensor(name, &shape, tensor.ty, bytes.repeat(N));
+    }
+    writer.write(out)?;
+    Ok(())
+}
+
+#[test]
+fn experts_are_weighed_by_what_reaches_them() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (dense, path) = (
+        folder.path().join("dense.gguf"),
+        folder.path().join("experts.gguf"),
+    );
+    tiny::Model::random(Arch::Llama, false, 12).write(&dense);
+    with_experts(&dense, &path)?;
+    let windows: [Vec<Token>; 1] = [[1, 70, 104, 5, 33].map(Token).to_vec()];
+    let weigh = |path: &Path| -> Result<(Imatrix, Gguf)> {
+        let model = Model::open(path, ModelOptions::default())?;
+        let found = importance(&model, &windows, &CancelToken::default(), |_, _| {})?;
+        Ok((found, Gguf::open(path)?))
+    };
+    let ((expected, dense), (found, experts)) = (weigh(&dense)?, weigh(&path)?);
+    for network in ["gate", "up", "down"] {
+        let single = dense
+            .tensor(&format!("blk.1.ffn_{network}.weight"))
+            .expect("a tensor");
+        let many = experts
+            .tensor(&format!("blk.1.ffn_{network}_exps.weight"))
+            .expect("a tensor");
+        let expected = expected.of(single, 0).expect("it is covered");
+        let mut reached = 0;
+        for expert in 0..4 {
+            let found = found.of(many, expert).expect("every expert is covered");
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-3 * b.max(1e-3);
+            match found.iter().zip(expected).all(near) {
+                true => reached += 1,
+                false => assert!(
+                    found.iter().all(|mean| *mean == 1.0),
+                    "{network}: {found:?}"
+                ),
+            }
+        }
+        assert_eq!(reached, 2, "{network}");
     }
     Ok(())
 }

@@ -533,6 +533,7 @@ struct search_options {
 struct ask_options {
     std::uint32_t n_passages = 3, style = UF_STYLE_QUOTE;
     std::optional<float> threshold;
+    search_options from; // which documents; limit and mode have no effect
     std::string policy; // path; empty for the collection's own
     generate_options generate;
 };
@@ -576,6 +577,7 @@ inline ask_builder build(const ask_options &chosen) {
     if (chosen.threshold) check(uf_ask_options_set_threshold(options, *chosen.threshold));
     if (!chosen.policy.empty())
         check(uf_ask_options_set_policy(options, chosen.policy.data(), chosen.policy.size()));
+    check(uf_ask_options_set_filter(options, build(chosen.from).get()));
     check(uf_ask_options_set_generate(options, build(chosen.generate).get()));
     return made;
 }

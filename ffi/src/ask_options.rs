@@ -8,6 +8,7 @@ use crate::boundary::call;
 use crate::generate_options::uf_generate_options;
 use crate::handle::{borrow, edit, free, give};
 use crate::out::Out;
+use crate::search_options::uf_search_options;
 use crate::status::uf_status;
 use crate::text;
 
@@ -95,6 +96,27 @@ pub unsafe extern "C" fn uf_ask_options_set_threshold(
             return Err(text::invalid("threshold", threshold.to_string(), "-1 to 1"));
         }
         builder.options.threshold = threshold;
+        Ok(())
+    };
+    // SAFETY: the header's rules.
+    unsafe { edit("options", options, change) }
+}
+
+/// Sets which documents to answer from: the paths, documents, tags and time of options for searching. Their limit and mode
+/// have no effect here.
+///
+/// search: from uf_search_options_new; copied as it is now.
+///
+/// UF_USAGE: a pointer is null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uf_ask_options_set_filter(
+    options: *mut uf_ask_options,
+    search: *const uf_search_options,
+) -> uf_status {
+    let change = |builder: &mut uf_ask_options| {
+        // SAFETY: the header's rules.
+        let search = unsafe { borrow("search", search) }?;
+        builder.options.filter = search.options.filter.clone();
         Ok(())
     };
     // SAFETY: the header's rules.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use unforget::Result;
+use unforget::collections;
 use unforget::engine::{Session, SessionOptions};
 use unforget::rag::{self, Action, AnswerStyle, AskOptions, GroundedAnswer, Policy};
 use unforget::registry::Registry;
@@ -102,7 +103,7 @@ impl Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
-    let mut collection = resolve::open_collection(&context.home, &args.docs)?;
+    let mut collection = collections::open(&context.home, &args.docs)?;
     let registry = Registry::open(&context.home)?;
     let sizes = args.session.resolve();
     let mut embedder = resolve::open_embedder(&registry, &sizes)?;
@@ -119,6 +120,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         threshold: args.threshold,
         policy: args.policy.as_deref().map(Policy::read).transpose()?,
         generate: args.generate.resolve()?,
+        ..AskOptions::default()
     };
     let answer = rag::ask(
         &args.question,
@@ -180,7 +182,7 @@ pub fn print(out: &mut dyn Write, answer: &GroundedAnswer) -> std::io::Result<()
             if claims == 1 { "sentence" } else { "sentences" }
         )?;
     }
-    let decisions = answer.policy.iter().flat_map(|policy| &policy.decisions);
+    let decisions = answer.policies.iter().flat_map(|policy| &policy.decisions);
     for decision in decisions.filter(|decision| decision.action != Action::Disclaimer) {
         let about = decision.path.as_deref().unwrap_or("the question");
         writeln!(

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
+use unforget::collections;
 use unforget::engine::{AdapterStack, ChatMessage, GenerateOptions, PoolLimits, SessionPool};
 use unforget::rag::{self, AskOptions, Collection, EngineEmbedder};
 use unforget::registry::Registry;
@@ -339,7 +340,7 @@ impl<'a> Chat<'a> {
     fn use_documents(&mut self, name: &str) -> Result<()> {
         self.documents = Some(Documents {
             name: name.to_owned(),
-            collection: resolve::open_collection(&self.context.home, name)?,
+            collection: collections::open(&self.context.home, name)?,
             embedder: resolve::open_embedder(&self.registry, &self.args.session.resolve())?,
         });
         Ok(())

@@ -4,10 +4,11 @@ use std::process::{Command, ExitCode};
 
 use serde::Serialize;
 use unforget::Result;
+use unforget::collections;
 use unforget::engine::{Device, compiled_backends, devices, system_info};
 use unforget::registry::{Catalog, Listing, Registry};
 
-use super::{Context, resolve};
+use super::Context;
 
 /// Check this machine, this build and the data folder
 #[derive(Debug, clap::Args)]
@@ -164,9 +165,9 @@ fn models_check(context: &Context) -> Check {
 }
 
 fn collections_check(context: &Context) -> Result<String> {
-    let names = resolve::collection_names(&context.home)?;
+    let names = collections::names(&context.home)?;
     for name in &names {
-        resolve::open_collection(&context.home, name)?;
+        collections::open(&context.home, name)?;
     }
     Ok(match names.len() {
         0 => "none yet".to_owned(),

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::Value;
-use unforget::engine::{Model, ModelOptions, memory_use};
+use unforget::engine::{ContentHash, Model, ModelOptions, memory_use};
 use unforget::inspect::{FileReport, inspect_file};
-use unforget::registry::Registry;
+use unforget::registry::{Registry, TunedRecord};
+use unforget::tune::machine;
 use unforget::{Error, Result};
 
 use super::{Context, adapter, ask, output, resolve};
@@ -35,6 +36,16 @@ struct Report {
     file: FileReport,
     /// What loading it took, where it is a model that can be loaded.
     memory: Option<Loaded>,
+    /// What `unforget tune` found for it.
+    tuned: Vec<TunedLayout>,
+}
+
+#[derive(Serialize)]
+struct TunedLayout {
+    layout: String,
+    path: PathBuf,
+    /// Whether that was on this machine, so that commands use it.
+    used_here: bool,
 }
 
 #[derive(Serialize)]
@@ -50,10 +61,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         adapter::inspect_by_name(&args.target, context)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let path = if resolve::is_path(&args.target) {
-        PathBuf::from(&args.target)
+    let (path, tuned) = if resolve::is_path(&args.target) {
+        (PathBuf::from(&args.target), Vec::new())
     } else {
-        registry.model(&args.target)?.path
+        let model = registry.model(&args.target)?;
+        let tuned = tuned_layouts(&registry, model.sha256)?;
+        (model.path, tuned)
     };
     let file = inspect_file(&path)?;
     let memory = if file.is_model() {
@@ -61,11 +74,26 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     } else {
         None
     };
-    let report = Report { file, memory };
+    let report = Report {
+        file,
+        memory,
+        tuned,
+    };
     context
         .output
         .result(&report, |out| print(out, &report, args.tensors))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn tuned_layouts(registry: &Registry, base: ContentHash) -> Result<Vec<TunedLayout>> {
+    let records = registry.tuned_of(base)?;
+    let here = machine()?;
+    let shown = |record: TunedRecord| TunedLayout {
+        layout: record.layout,
+        path: record.path,
+        used_here: record.machine == here,
+    };
+    Ok(records.into_iter().map(shown).collect())
 }
 
 /// Loads the model and sees what became resident: pages of the file stay the file's, repacked weights do not.
@@ -93,7 +121,11 @@ fn load(path: &Path, mapped_bytes: u64) -> Result<Loaded> {
 }
 
 fn print(out: &mut dyn Write, report: &Report, all_tensors: bool) -> std::io::Result<()> {
-    let Report { file, memory } = report;
+    let Report {
+        file,
+        memory,
+        tuned,
+    } = report;
     writeln!(
         out,
         "file        {}, {}",
@@ -128,6 +160,19 @@ fn print(out: &mut dyn Write, report: &Report, all_tensors: bool) -> std::io::Re
             output::megabytes(memory.resident_file_bytes),
             output::megabytes(memory.resident_anonymous_bytes)
         )?;
+    }
+    for TunedLayout {
+        layout,
+        path,
+        used_here,
+    } in tuned
+    {
+        let machine = if *used_here {
+            "here"
+        } else {
+            "on another machine"
+        };
+        writeln!(out, "tuned       {layout}, {machine}: {}", path.display())?;
     }
     for (key, value) in &file.metadata {
         writeln!(out, "{key} = {}", short(value))?;

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use unforget::Result;
-use unforget::registry::{Listing, ModelListing, Registry};
+use unforget::collections::{self, Summary};
+use unforget::registry::{Home, Listing, ModelListing, Registry};
 
-use super::{Context, adapter, output, resolve};
+use super::{Context, adapter, output};
 
 /// Show what is installed
 #[derive(Debug, clap::Args)]
@@ -16,39 +17,22 @@ pub struct Args {}
 struct Report {
     #[serde(flatten)]
     installed: Listing,
-    collections: Vec<CollectionListing>,
-}
-
-#[derive(Serialize)]
-struct CollectionListing {
-    name: String,
-    embedder: String,
-    documents: usize,
-    chunks: u64,
+    collections: Vec<Summary>,
 }
 
 pub fn run(_: Args, context: &Context) -> Result<ExitCode> {
     let report = Report {
         installed: Listing::read(&Registry::open(&context.home)?)?,
-        collections: collections(context)?,
+        collections: summaries(&context.home)?,
     };
     context.output.result(&report, |out| print(out, &report))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn collections(context: &Context) -> Result<Vec<CollectionListing>> {
-    resolve::collection_names(&context.home)?
-        .into_iter()
-        .map(|name| {
-            let collection = resolve::open_collection(&context.home, &name)?;
-            let documents = collection.documents()?;
-            Ok(CollectionListing {
-                embedder: collection.embedder().name.clone(),
-                documents: documents.len(),
-                chunks: documents.iter().map(|document| document.chunks).sum(),
-                name,
-            })
-        })
+fn summaries(home: &Home) -> Result<Vec<Summary>> {
+    let names = collections::names(home)?.into_iter();
+    names
+        .map(|name| Summary::of(&collections::open(home, &name)?))
         .collect()
 }
 
@@ -78,14 +62,14 @@ fn print(out: &mut dyn std::io::Write, report: &Report) -> std::io::Result<()> {
                 vec![
                     c.name.clone(),
                     c.documents.to_string(),
-                    c.chunks.to_string(),
+                    c.passages.to_string(),
                     c.embedder.clone(),
                 ]
             })
             .collect();
         output::table(
             out,
-            &["collection", "documents", "chunks", "embedder"],
+            &["collection", "documents", "passages", "embedder"],
             &rows,
         )?;
     }

@@ -9,13 +9,39 @@ use unforget_quant::imatrix::Imatrix;
 use super::model::Model;
 use super::session::SessionOptions;
 use crate::error::{Error, Result};
-use crate::llama::{Batch, CancelToken, Context, ContextParams, Observer, Token};
+use crate::llama::{Batch, CancelToken, Context, ContextParams, Matrix, Observer, Token};
 
-/// Sums of squares by weight, and how many rows they are of.
-type Sums = HashMap<String, (Vec<f64>, u64)>;
+/// Sums of squares by weight and by its matrices: one, or one an expert.
+type Sums = HashMap<String, Vec<Squares>>;
+
+/// Sums of the squares of each column, and how many rows they are of.
+#[derive(Debug, Clone, Default)]
+struct Squares {
+    columns: Vec<f64>,
+    n_rows: u64,
+}
+
+impl Squares {
+    fn add(&mut self, row: &[f32]) {
+        self.columns.resize(row.len(), 0.0);
+        self.n_rows += 1;
+        for (sum, value) in self.columns.iter_mut().zip(row) {
+            *sum += f64::from(*value) * f64::from(*value);
+        }
+    }
+
+    /// Means of `n` columns; 1 for each of a matrix that nothing reached, as llama-quantize has it.
+    fn means(&self, n: usize) -> impl Iterator<Item = f32> {
+        let mean = |at: usize| match self.n_rows {
+            0 => 1.0,
+            rows => (self.columns[at] / rows as f64) as f32,
+        };
+        (0..n).map(mean)
+    }
+}
 
 /// Runs `windows` through the model, each from an empty context, and sums up what the weights of its layers meet.
-/// Weights of experts are left out: a text rarely reaches all of them.
+/// Of experts, each only what the model sent to it.
 ///
 /// # Errors
 /// [`Error::WrongModelKind`] for an embedder, [`Error::InvalidArgument`] without text, [`Error::Interrupted`],
@@ -47,8 +73,8 @@ pub fn importance(
         embeddings: false,
     };
     let sums = Arc::new(Mutex::new(Sums::new()));
-    let squares = Squares(Arc::clone(&sums));
-    let mut context = Context::observed(model.engine(), &params, Box::new(squares))?;
+    let layers = Layers(Arc::clone(&sums));
+    let mut context = Context::observed(model.engine(), &params, Box::new(layers))?;
     let mut batch = Batch::default();
     for (number, window) in windows.iter().enumerate() {
         progress(number, windows.len());
@@ -67,8 +93,13 @@ pub fn importance(
 
 fn to_imatrix(sums: Sums) -> Result<Imatrix> {
     let mut imatrix = Imatrix::default();
-    for (weight, (sums, n)) in sums {
-        let means: Vec<f32> = sums.iter().map(|sum| (sum / n as f64) as f32).collect();
+    for (weight, matrices) in sums {
+        let n = matrices
+            .iter()
+            .map(|matrix| matrix.columns.len())
+            .max()
+            .unwrap_or(0);
+        let means: Vec<f32> = matrices.iter().flat_map(|matrix| matrix.means(n)).collect();
         if !means.iter().all(|mean| mean.is_finite()) {
             return Err(Error::NonFinite {
                 place: format!("inputs of {weight}"),
@@ -79,23 +110,21 @@ fn to_imatrix(sums: Sums) -> Result<Imatrix> {
     Ok(imatrix)
 }
 
-struct Squares(Arc<Mutex<Sums>>);
+/// Sees the weights of all layers.
+struct Layers(Arc<Mutex<Sums>>);
 
-impl Observer for Squares {
+impl Observer for Layers {
     fn wants(&mut self, weight: &str) -> bool {
         weight.starts_with("blk.") && weight.ends_with(".weight")
     }
 
-    fn row(&mut self, weight: &str, values: &[f32]) {
+    fn row(&mut self, weight: &str, matrix: Matrix, values: &[f32]) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !all.contains_key(weight) {
-            all.insert(weight.to_owned(), (vec![0.0; values.len()], 0));
+            all.insert(weight.to_owned(), vec![Squares::default(); matrix.of]);
         }
-        if let Some((sums, n)) = all.get_mut(weight) {
-            *n += 1;
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum += f64::from(*value) * f64::from(*value);
-            }
+        if let Some(squares) = all.get_mut(weight).and_then(|all| all.get_mut(matrix.at)) {
+            squares.add(values);
         }
     }
 }
@@ -107,16 +136,23 @@ mod tests {
     #[test]
     fn mean_squares_by_hand() -> Result<()> {
         let sums = Arc::new(Mutex::new(Sums::new()));
-        let mut squares = Squares(Arc::clone(&sums));
-        assert!(squares.wants("blk.0.attn_q.weight"));
-        assert!(!squares.wants("token_embd.weight") && !squares.wants("norm"));
-        squares.row("blk.0.attn_q.weight", &[1.0, -2.0]);
-        squares.row("blk.0.attn_q.weight", &[3.0, 0.0]);
+        let mut layers = Layers(Arc::clone(&sums));
+        assert!(layers.wants("blk.0.attn_q.weight"));
+        assert!(!layers.wants("token_embd.weight") && !layers.wants("norm"));
+        let single = Matrix { at: 0, of: 1 };
+        layers.row("blk.0.attn_q.weight", single, &[1.0, -2.0]);
+        layers.row("blk.0.attn_q.weight", single, &[3.0, 0.0]);
+        layers.row("blk.0.ffn_up_exps.weight", Matrix { at: 1, of: 3 }, &[2.0]);
         let found = to_imatrix(std::mem::take(&mut *sums.lock().expect("a lock")))?;
         let mut expected = Imatrix::default();
         expected.set("blk.0.attn_q.weight", vec![5.0, 2.0]);
+        expected.set("blk.0.ffn_up_exps.weight", vec![1.0, 4.0, 1.0]);
         assert_eq!(found, expected);
-        let bad = Sums::from([("w".to_owned(), (vec![f64::NAN], 1))]);
+        let bad = Squares {
+            columns: vec![f64::NAN],
+            n_rows: 1,
+        };
+        let bad = Sums::from([("w".to_owned(), vec![bad])]);
         assert!(to_imatrix(bad).is_err());
         Ok(())
     }

@@ -35,5 +35,5 @@ pub use context::{CancelToken, Context, ContextParams};
 pub use device::{Device, GpuLayers, compiled_backends, devices, system_info};
 pub use llama_cpp_2::token::LlamaToken as Token;
 pub use model::Model;
-pub use observe::Observer;
+pub use observe::{Matrix, Observer};
 pub use sampler::{Sampler, grammar_of_json_schema};

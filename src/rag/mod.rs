@@ -31,7 +31,7 @@
 //! (`keywords`), makes one ranking of both (`fusion`), has a cross-encoder read the best again if there is one (`rerank`),
 //! and returns [`Hit`]s; [`build_prompt`] makes them harmless (`neutral`) and packs them into a token budget, and
 //! [`cite`] ties each sentence of the answer to the bytes that support it. [`ask`] does all of it, under the [`Policy`]
-//! of the collection.
+//! of the collection; [`brief`] is its part before the model, [`Assignment::check`] the one after.
 //!
 //! **SQLite is the truth.** The index file beside the database is a cache: it can be deleted or damaged at any time
 //! and costs a rebuild, never an answer.
@@ -43,8 +43,10 @@ mod ann;
 mod answer_eval;
 mod answer_score;
 mod ask;
+mod assignment;
 mod beir;
 mod benchmark;
+mod brief;
 mod chunk;
 mod citation;
 mod code;
@@ -104,7 +106,9 @@ pub use ann::VectorIndex;
 pub use answer_eval::{AnswerReport, AnsweredQuestion};
 pub use answer_score::AnswerScores;
 pub use ask::{AskOptions, GroundedAnswer, Status, ask, ask_streaming};
+pub use assignment::Assignment;
 pub use benchmark::{Benchmark, Steps};
+pub use brief::{Brief, Room, brief};
 pub use chunk::{CHUNK_TOKENS, Chunk, Chunking, OVERLAP_TOKENS, chunk};
 pub use citation::{Citation, Cited, Claim, cite, cite_by_meaning};
 pub use collection::{Collection, DATABASE_FILE};

@@ -12,6 +12,7 @@ use super::body::JsonBody;
 use super::chat_request::ChatRequest;
 use super::chat_stream::ChatChunks;
 use super::error::{ApiError, ApiResult};
+use super::format::ResponseFormat;
 use super::generation::{Answered, Generation};
 use super::grounding::Grounding;
 use super::limits::MAX_PROMPT;
@@ -21,9 +22,9 @@ use super::tools::{Tools, split_calls};
 use super::usage::{ApiTimings, ApiUsage};
 use super::{access, stream};
 use crate::engine::{
-    AdapterStack, CompletionRequest, FinishReason, Finished, Timings, TokenLogprob, Usage,
+    AdapterStack, CompletionRequest, FinishReason, Finished, Outcome, TokenLogprob,
 };
-use crate::rag::NOTHING_FOUND;
+use crate::rag::Assignment;
 
 /// What every object of one answer carries.
 #[derive(Debug, Clone)]
@@ -53,27 +54,25 @@ pub(super) async fn complete(
     let place = app.enter()?;
     let streams = request.streams();
     let mut prepared = app.blocking(move |app| prepare(app, &request)).await?;
-    // Nothing relevant was found: say so, and do not ask the model.
-    let ask = prepared
-        .grounding
-        .as_ref()
-        .is_none_or(|found| !found.is_empty());
-    let requests = std::mem::take(&mut prepared.requests);
-    if !ask {
+    let settled = prepared.grounding.as_ref().and_then(Grounding::settled);
+    if let Some(answer) = settled {
         drop(place);
+        let answered = unasked(&answer.outcome);
         return Ok(if streams {
-            stream::fixed(ChatChunks::new(prepared, app), NOTHING_FOUND).into_response()
+            let chunks = ChatChunks::new(prepared, app);
+            stream::fixed(chunks, answered).await.into_response()
         } else {
-            Json(whole(&app, &prepared, vec![nothing()])).into_response()
+            Json(whole(&app, prepared, vec![answered]).await?).into_response()
         });
     }
+    let requests = std::mem::take(&mut prepared.requests);
     let generation = Generation::start(&app, requests, place)?;
     if streams {
         let chunks = ChatChunks::new(prepared, app);
         return Ok(stream::events(generation, chunks).into_response());
     }
     let answered = generation.collect().await?;
-    Ok(Json(whole(&app, &prepared, answered)).into_response())
+    Ok(Json(whole(&app, prepared, answered).await?).into_response())
 }
 
 fn prepare(app: &App, request: &ChatRequest) -> ApiResult<Prepared> {
@@ -91,8 +90,10 @@ fn prepare(app: &App, request: &ChatRequest) -> ApiResult<Prepared> {
             ));
         }
         Some(documents) => {
-            let max_tokens = request.sampling.options(0)?.max_tokens;
-            Some(documents.ground(app, &mut messages, max_tokens)?)
+            let is_constrained = tools != Tools::None
+                || !matches!(request.response_format, None | Some(ResponseFormat::Text));
+            let options = request.sampling.options(0)?;
+            Some(documents.ground(app, &mut messages, options, is_constrained)?)
         }
     };
     let size: usize = messages.iter().map(|message| message.content.len()).sum();
@@ -104,11 +105,14 @@ fn prepare(app: &App, request: &ChatRequest) -> ApiResult<Prepared> {
         .render_with(&messages, tools.for_template())?;
     let tokens = app.model().tokenize_prompt(&prompt)?;
     let mut requests = Vec::with_capacity(n);
+    let assignment = grounding.as_ref().and_then(Grounding::assignment);
     for index in 0..n {
+        let mut options = request.sampling.options(index)?;
+        options.sampling.grammar = assignment.and_then(Assignment::grammar);
         requests.push(CompletionRequest {
             prompt: tokens.clone(),
             stack: stack.clone(),
-            options: request.sampling.options(index)?,
+            options,
             constraint: match &request.response_format {
                 Some(format) => format.constraint(app)?,
                 None => tools.constraint(app)?,
@@ -154,16 +158,16 @@ pub(super) fn model_name(app: &App, stack: &AdapterStack) -> String {
     }
 }
 
-/// The answer where nothing relevant was found.
-pub(super) fn nothing() -> Answered {
+/// An answer that the engine had no part in.
+fn unasked(outcome: &Outcome) -> Answered {
     Answered {
-        text: NOTHING_FOUND.to_owned(),
+        text: outcome.text.clone(),
         prompt_logprobs: Vec::new(),
         logprobs: Vec::new(),
         finished: Finished {
-            finish_reason: FinishReason::Stop,
-            usage: Usage::default(),
-            timings: Timings::default(),
+            finish_reason: outcome.finish_reason,
+            usage: outcome.usage,
+            timings: outcome.timings,
             queued: std::time::Duration::ZERO,
             prefill: std::time::Duration::ZERO,
             decode: std::time::Duration::ZERO,
@@ -171,12 +175,19 @@ pub(super) fn nothing() -> Answered {
     }
 }
 
-fn whole(app: &App, prepared: &Prepared, answered: Vec<Answered>) -> Value {
-    let heading = &prepared.heading;
-    let documents = match (&prepared.grounding, answered.first()) {
-        (Some(grounding), Some(first)) => Some(grounding.report(&first.text)),
+async fn whole(
+    app: &Arc<App>,
+    mut prepared: Prepared,
+    answered: Vec<Answered>,
+) -> ApiResult<Value> {
+    let documents = match (prepared.grounding.take(), answered.first()) {
+        (Some(grounding), Some(first)) => {
+            let outcome = first.finished.outcome(first.text.clone());
+            Some(grounding.report(app, outcome).await?)
+        }
         _ => None,
     };
+    let heading = &prepared.heading;
     let finished: Vec<Finished> = answered.iter().map(|one| one.finished.clone()).collect();
     let choices: Vec<Value> = answered
         .into_iter()
@@ -186,14 +197,14 @@ fn whole(app: &App, prepared: &Prepared, answered: Vec<Answered>) -> Value {
             let text = documents
                 .as_ref()
                 .map_or(one.text, |report| report.text.clone());
-            choice(app, prepared, index, text, &one.logprobs, &one.finished)
+            choice(app, &prepared, index, text, &one.logprobs, &one.finished)
         })
         .collect();
     let mut about = json!(heading.report);
     if let Some(documents) = &documents {
         about["documents"] = json!(documents);
     }
-    json!({
+    Ok(json!({
         "id": heading.id,
         "object": "chat.completion",
         "created": heading.created,
@@ -203,7 +214,7 @@ fn whole(app: &App, prepared: &Prepared, answered: Vec<Answered>) -> Value {
         "usage": ApiUsage::sum(&finished, finished.len()),
         "timings": finished.first().map(ApiTimings::of),
         "unforget": about,
-    })
+    }))
 }
 
 fn choice(

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use super::app::App;
 use super::chat::{Prepared, fingerprint, reason};
+use super::grounding::Grounding;
 use super::stream::Chunks;
 use super::token_json::chat_logprobs;
 use super::tools::split_calls;
 use super::usage::{ApiTimings, ApiUsage};
 use crate::engine::{Event, Finished};
+use crate::rag::Assignment;
 
 /// Writes the chunks of one request.
 pub(super) struct ChatChunks {
@@ -81,6 +83,12 @@ impl ChatChunks {
                 chunks.push(self.delta(index, delta, Value::Null, None));
             }
         }
+        // What a policy puts under an answer has to be there for those too who read the pieces alone.
+        let grounding = self.prepared.grounding.as_ref();
+        let assignment = grounding.and_then(Grounding::assignment);
+        for text in assignment.into_iter().flat_map(Assignment::disclaimers) {
+            chunks.push(self.delta(index, json!({ "content": text }), Value::Null, None));
+        }
         let why = reason(finished.finish_reason, has_calls);
         let mut last = self.delta(index, json!({}), Value::Null, Some(why));
         last["timings"] = json!(ApiTimings::of(&finished));
@@ -118,12 +126,22 @@ impl Chunks for ChatChunks {
     }
 
     /// First the citations, then what was used, if that was asked for: both without choices.
-    fn end(&mut self) -> Vec<Value> {
+    async fn end(&mut self) -> Vec<Value> {
         let mut chunks = Vec::new();
-        if let (Some(grounding), Some(text)) = (&self.prepared.grounding, self.texts.first()) {
-            let mut chunk = self.chunk(json!([]));
-            chunk["unforget"] = json!({ "documents": grounding.report(text) });
-            chunks.push(chunk);
+        if let (Some(grounding), Some(text), Some(finished)) = (
+            self.prepared.grounding.take(),
+            self.texts.first(),
+            self.finished.first(),
+        ) {
+            let outcome = finished.outcome(text.clone());
+            chunks.push(match grounding.report(&self.app, outcome).await {
+                Ok(report) => {
+                    let mut chunk = self.chunk(json!([]));
+                    chunk["unforget"] = json!({ "documents": report });
+                    chunk
+                }
+                Err(error) => error.body(),
+            });
         }
         if self.prepared.includes_usage {
             let mut chunk = self.chunk(json!([]));

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use super::app::App;
 use super::body::{JsonBody, PathOf, read};
 use super::error::{ApiError, ApiResult};
+use super::filter_request::FilterField;
 use super::limits::MAX_UPLOAD;
+use crate::collections::Summary;
 use crate::engine::CancelToken;
 use crate::error::{Error, Result};
 use crate::rag::{Collection, IngestOptions, IngestReport, SearchMode, SearchOptions};
@@ -39,13 +41,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> ApiResult<Json<Value>> 
 }
 
 fn about(collection: &Collection) -> Result<Value> {
-    let documents = collection.documents()?;
-    Ok(json!({
-        "name": collection.name(),
-        "documents": documents.len(),
-        "passages": documents.iter().map(|document| document.chunks).sum::<u64>(),
-        "embedder": collection.embedder().name,
-    }))
+    Ok(json!(Summary::of(collection)?))
 }
 
 fn broken(name: &str, error: &Error) -> Value {
@@ -178,6 +174,7 @@ pub(super) struct Search {
     query: String,
     limit: Option<usize>,
     mode: Option<SearchMode>,
+    filter: Option<FilterField>,
 }
 
 /// Hits of one search.
@@ -201,9 +198,15 @@ pub(super) async fn search(
         let options = SearchOptions {
             limit,
             mode: body.mode.unwrap_or(default.mode),
-            ..default
+            filter: match &body.filter {
+                Some(filter) => filter.read()?,
+                None => default.filter,
+            },
+            ..SearchOptions::default()
         };
-        let found = app.library().search(&name, &body.query, &options)?;
+        let found = app.library().read(&name, |collection, embedder| {
+            Ok(collection.search(&body.query, embedder, &options)?)
+        })?;
         Ok(Json(
             json!({ "collection": name, "hits": found.hits, "timings": found.timings }),
         ))

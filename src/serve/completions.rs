@@ -306,7 +306,7 @@ impl Chunks for CompletionChunks {
         }
     }
 
-    fn end(&mut self) -> Vec<Value> {
+    async fn end(&mut self) -> Vec<Value> {
         if !self.prepared.includes_usage {
             return Vec::new();
         }

@@ -122,6 +122,10 @@ fn classify(error: &Error) -> (StatusCode, &'static str) {
                 _ => "not_found",
             },
         ),
+        // None of the name, as where there are others.
+        Error::NothingInstalled {
+            what: "collection", ..
+        } => (StatusCode::NOT_FOUND, "collection_not_found"),
         Error::NotInstalled { .. } => (StatusCode::NOT_FOUND, "model_not_found"),
         Error::NothingInstalled { .. } => (StatusCode::NOT_FOUND, "nothing_installed"),
         Error::WrongModelKind { .. } => (StatusCode::BAD_REQUEST, "wrong_model_kind"),

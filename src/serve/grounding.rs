@@ -1,21 +1,28 @@
-//! Documents by request: passages into the prompt, citations out of the answer.
+//! Documents by request: passages into the prompt, citations out of the answer. `rag` does both; here they meet the messages
+//! of a chat and the shapes of its answers.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::app::App;
 use super::chat_message::TemplateMessage;
 use super::error::{ApiError, ApiResult};
-use super::limits::MAX_PASSAGES;
+use super::filter_request::FilterField;
+use super::limits::{MAX_PASSAGES, MAX_POLICY};
+use crate::engine::{GenerateOptions, Outcome};
 use crate::error::Error;
 use crate::rag::{
-    self, AnswerStyle, AskOptions, Citation, Passage, RELEVANCE_THRESHOLD, SearchOptions,
-    SearchTimings,
+    AnswerStyle, AskOptions, Assignment, Brief, Citation, Claim, GroundedAnswer, Passage, Policy,
+    PolicyReport, Room, SearchTimings, Status, brief,
 };
 
-/// Tokens that the chat template may put around the messages.
-const TEMPLATE_TOKENS: usize = 64;
-/// Share of the context that is kept for the answer, where fewer tokens than this are asked for anyway.
-const ANSWER_SHARE: usize = 4;
+/// Tokens that the chat template may put around each of the other messages.
+const MESSAGE_TOKENS: usize = 16;
+
+/// What a policy is called that came with a request.
+const POLICY_NAME: &str = "documents.policy";
 
 /// The field `documents`.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,14 +31,17 @@ pub(super) struct DocumentsField {
     pub(super) collection: String,
     /// Most passages.
     top_k: Option<i64>,
+    style: Option<AnswerStyle>,
+    filter: Option<FilterField>,
+    /// A policy to follow besides the collection's own, in the words of its file.
+    policy: Option<Value>,
 }
 
-/// What the documents gave to a prompt.
-#[derive(Debug, Clone)]
+/// What the documents have for a request.
+#[derive(Debug)]
 pub(super) struct Grounding {
     collection: String,
-    passages: Vec<Passage>,
-    timings: SearchTimings,
+    brief: Brief,
 }
 
 /// What the documents gave to an answer; stands under `unforget.documents`.
@@ -40,11 +50,14 @@ pub(super) struct DocumentsReport {
     collection: String,
     /// The answer with the numbers of its passages.
     pub(super) text: String,
+    status: Status,
     citations: Vec<Citation>,
+    claims: Vec<Claim>,
     /// Whether every sentence is supported by a passage.
     grounded: bool,
     /// All passages of the prompt.
     passages: Vec<PassageReport>,
+    policies: Vec<PolicyReport>,
     search: SearchTimings,
 }
 
@@ -61,6 +74,61 @@ struct PassageReport {
 }
 
 impl DocumentsField {
+    /// Finds passages for the last message of the person and puts them into it. Where the model is not to be asked the
+    /// messages stay as they are. `is_constrained`: the answer has another form already.
+    pub(super) fn ground(
+        &self,
+        app: &App,
+        messages: &mut Vec<TemplateMessage>,
+        generate: GenerateOptions,
+        is_constrained: bool,
+    ) -> ApiResult<Grounding> {
+        let at = messages
+            .iter()
+            .rposition(|message| message.role == "user")
+            .ok_or_else(|| {
+                ApiError::invalid("documents", "there is no message of the user to search for")
+            })?;
+        let options = self.options(generate, is_constrained)?;
+        let count = |text: &str| app.model().count_tokens(text).unwrap_or(usize::MAX);
+        let others = messages.iter().enumerate().filter(|(nth, _)| *nth != at);
+        let room = Room {
+            n_ctx: app.scheduler().n_ctx(),
+            taken: others
+                .map(|(_, message)| count(&message.content).saturating_add(MESSAGE_TOKENS))
+                .fold(0, usize::saturating_add),
+            count: &count,
+        };
+        let question = &messages[at].content;
+        let brief = app
+            .library()
+            .read(&self.collection, |collection, embedder| {
+                Ok(brief(question, collection, embedder, &room, &options)?)
+            })?;
+        if let Brief::Ask(assignment) = &brief {
+            messages[at] = TemplateMessage::user(assignment.user().to_owned());
+            instruct(messages, assignment.system());
+        }
+        Ok(Grounding {
+            collection: self.collection.clone(),
+            brief,
+        })
+    }
+
+    fn options(&self, generate: GenerateOptions, is_constrained: bool) -> ApiResult<AskOptions> {
+        Ok(AskOptions {
+            passages: self.passages()?,
+            style: self.style(is_constrained)?,
+            filter: match &self.filter {
+                Some(filter) => filter.read()?,
+                None => Default::default(),
+            },
+            besides: self.policy.as_ref().map(policy).transpose()?,
+            generate,
+            ..AskOptions::default()
+        })
+    }
+
     fn passages(&self) -> ApiResult<usize> {
         match self.top_k {
             None => Ok(AskOptions::DEFAULT_PASSAGES),
@@ -76,62 +144,31 @@ impl DocumentsField {
         }
     }
 
-    /// Finds passages for the last message of the person and puts them into it. Where nothing is relevant the messages
-    /// stay as they are, and the second value has no passages.
-    pub(super) fn ground(
-        &self,
-        app: &App,
-        messages: &mut Vec<TemplateMessage>,
-        max_tokens: usize,
-    ) -> ApiResult<Grounding> {
-        let at = messages
-            .iter()
-            .rposition(|message| message.role == "user")
-            .ok_or_else(|| {
-                ApiError::invalid("documents", "there is no message of the user to search for")
-            })?;
-        let question = messages[at].content.clone();
-        let search = SearchOptions {
-            limit: self.passages()?,
-            ..SearchOptions::default()
-        };
-        let found = app.library().search(&self.collection, &question, &search)?;
-        let mut grounding = Grounding {
-            collection: self.collection.clone(),
-            passages: Vec::new(),
-            timings: found.timings,
-        };
-        if !rag::relevant(&found.hits, RELEVANCE_THRESHOLD) {
-            return Ok(grounding);
+    fn style(&self, is_constrained: bool) -> ApiResult<AnswerStyle> {
+        match (self.style, is_constrained) {
+            (Some(AnswerStyle::Quote), true) => Err(ApiError::invalid(
+                "documents",
+                "a quotation cannot have a 'response_format' or call 'tools'; set 'style' to \"free\"",
+            )),
+            (_, true) => Ok(AnswerStyle::Free),
+            (style, false) => Ok(style.unwrap_or_default()),
         }
-        let count = |text: &str| app.model().count_tokens(text).unwrap_or(usize::MAX);
-        let others: usize = messages
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| *index != at)
-            .map(|(_, message)| count(&message.content).saturating_add(TEMPLATE_TOKENS / 4))
-            .fold(0, usize::saturating_add);
-        let n_ctx = app.scheduler().n_ctx();
-        let budget = budget(n_ctx, max_tokens).saturating_sub(others);
-        let prompt = rag::build_prompt(&question, &found.hits, AnswerStyle::Free, budget, &count);
-        if prompt.passages.is_empty() {
-            return Err(Error::ContextFull {
-                n_tokens: others.saturating_add(count(&prompt.user)),
-                n_ctx,
-            }
-            .into());
-        }
-        messages[at] = TemplateMessage::user(prompt.user);
-        instruct(messages, &prompt.system);
-        grounding.passages = prompt.passages;
-        Ok(grounding)
     }
 }
 
-/// Tokens that a prompt may have, so that an answer still fits.
-fn budget(n_ctx: usize, max_tokens: usize) -> usize {
-    let answer = max_tokens.min(n_ctx / ANSWER_SHARE);
-    n_ctx.saturating_sub(answer).saturating_sub(TEMPLATE_TOKENS)
+/// Reads a policy. What is wrong with it is the client's to mend, unlike the collection's own.
+fn policy(json: &Value) -> ApiResult<Policy> {
+    let size = json.to_string().len();
+    if size > MAX_POLICY {
+        return Err(ApiError::invalid(
+            POLICY_NAME,
+            format!("the policy is {size} bytes long; at most {MAX_POLICY}"),
+        ));
+    }
+    Policy::from_json(POLICY_NAME, json.clone()).map_err(|error| match error {
+        Error::Policy { reason, .. } => ApiError::invalid(POLICY_NAME, reason),
+        other => other.into(),
+    })
 }
 
 /// What to do with passages comes after the client's own instructions.
@@ -146,22 +183,49 @@ fn instruct(messages: &mut Vec<TemplateMessage>, instruction: &str) {
 }
 
 impl Grounding {
-    /// Whether nothing relevant was found: the model is not asked then, it would make something up.
-    pub(super) fn is_empty(&self) -> bool {
-        self.passages.is_empty()
+    /// What to say, where the model is not to be asked.
+    pub(super) fn settled(&self) -> Option<&GroundedAnswer> {
+        match &self.brief {
+            Brief::Settled(answer) => Some(answer),
+            Brief::Ask(_) => None,
+        }
     }
 
-    /// Ties an answer to its passages.
-    pub(super) fn report(&self, text: &str) -> DocumentsReport {
-        let cited = rag::cite(text, &self.passages);
-        DocumentsReport {
-            collection: self.collection.clone(),
-            text: cited.text,
-            citations: cited.citations,
-            grounded: cited.grounded && !self.is_empty(),
-            passages: self.passages.iter().map(PassageReport::of).collect(),
-            search: self.timings,
+    /// What the model is asked.
+    pub(super) fn assignment(&self) -> Option<&Assignment> {
+        match &self.brief {
+            Brief::Ask(assignment) => Some(assignment),
+            Brief::Settled(_) => None,
         }
+    }
+
+    /// Ties what the model said to its passages. Where it was not asked `outcome` is not looked at.
+    pub(super) async fn report(
+        self,
+        app: &Arc<App>,
+        outcome: Outcome,
+    ) -> ApiResult<DocumentsReport> {
+        let answer = match self.brief {
+            Brief::Settled(answer) => *answer,
+            Brief::Ask(assignment) => {
+                app.blocking(move |app| {
+                    app.library()
+                        .with_embedder(|embedder| Ok(assignment.check(outcome, embedder)?))
+                })
+                .await?
+            }
+        };
+        Ok(DocumentsReport {
+            collection: self.collection,
+            text: answer.outcome.text,
+            status: answer.status,
+            citations: answer.citations,
+            claims: answer.claims,
+            grounded: answer.grounded,
+            passages: answer.passages.iter().map(PassageReport::of).collect(),
+            policies: answer.policies,
+            search: answer.search,
+        })
     }
 }
 

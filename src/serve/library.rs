@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::{ApiError, ApiResult};
+use crate::collections;
 use crate::engine::{CancelToken, Embedder, Model, ModelOptions, SessionOptions};
 use crate::error::{Error, Result};
-use crate::rag::{Collection, DATABASE_FILE, Embed, EngineEmbedder, SearchOptions, SearchResult};
+use crate::rag::{Collection, Embed, EngineEmbedder};
 use crate::registry::{self, Catalog, Home, ModelKind, Registry};
 
 /// Collections that are kept open. Each keeps its vectors in memory: 1.5 kB a passage.
@@ -37,47 +38,25 @@ impl Library {
 
     /// Names of the collections that there are.
     pub(super) fn names(&self) -> Result<Vec<String>> {
-        let folder = self.home.collections();
-        if !folder.is_dir() {
-            return Ok(Vec::new());
-        }
-        let mut names = Vec::new();
-        for entry in fs_err::read_dir(folder)? {
-            let entry = entry?;
-            if entry.path().join(DATABASE_FILE).is_file() {
-                names.extend(entry.file_name().into_string());
-            }
-        }
-        names.sort_unstable();
-        Ok(names)
+        collections::names(&self.home)
     }
 
-    /// Folder of a collection; the name may not lead anywhere else.
+    /// Folder of a collection.
     pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
-        registry::check_name("collection", name)?;
-        Ok(self.home.collections().join(name))
+        collections::folder(&self.home, name)
     }
 
     /// Opens a collection that must be there.
     pub(super) fn open(&self, name: &str) -> Result<Collection> {
-        let folder = self.folder(name)?;
-        if folder.join(DATABASE_FILE).is_file() {
-            return Collection::open(&folder);
-        }
-        let names = self.names()?;
-        Err(Error::UnknownName {
-            what: "collection",
-            name: name.to_owned(),
-            nearest: registry::nearest(name, names.iter().map(String::as_str)),
-        })
+        collections::open(&self.home, name)
     }
 
     /// Makes a collection. False if it was there.
     pub(super) fn create(&self, name: &str) -> ApiResult<bool> {
-        let folder = self.folder(name)?;
-        if folder.join(DATABASE_FILE).is_file() {
+        if collections::exists(&self.home, name)? {
             return Ok(false);
         }
+        let folder = self.folder(name)?;
         self.home.create(&self.home.collections())?;
         self.with_embedder(|embedder| {
             Collection::create_or_open(&folder, embedder.id())?;
@@ -85,26 +64,25 @@ impl Library {
         })
     }
 
-    /// Finds passages.
-    pub(super) fn search(
+    /// Runs `work` on a collection that is kept open, with the embedder.
+    pub(super) fn read<T>(
         &self,
         name: &str,
-        query: &str,
-        options: &SearchOptions,
-    ) -> ApiResult<SearchResult> {
+        work: impl FnOnce(&mut Collection, &mut EngineEmbedder) -> ApiResult<T>,
+    ) -> ApiResult<T> {
         let mut collection = match lock(&self.open).remove(name) {
             // Its folder may be gone meanwhile.
-            Some(open) if self.folder(name)?.join(DATABASE_FILE).is_file() => open,
+            Some(open) if collections::exists(&self.home, name)? => open,
             _ => self.open(name)?,
         };
-        let found = self.with_embedder(|embedder| Ok(collection.search(query, embedder, options)?));
+        let result = self.with_embedder(|embedder| work(&mut collection, embedder));
         let mut open = lock(&self.open);
         if open.len() < MAX_OPEN {
             open.insert(name.to_owned(), collection);
         } else {
             open.clear();
         }
-        found
+        result
     }
 
     /// Embeds texts; returns the vectors, the tokens used and the model's name.
@@ -151,7 +129,7 @@ impl Library {
     }
 
     /// Runs `work` with the embedder that the server keeps.
-    fn with_embedder<T>(
+    pub(super) fn with_embedder<T>(
         &self,
         work: impl FnOnce(&mut EngineEmbedder) -> ApiResult<T>,
     ) -> ApiResult<T> {

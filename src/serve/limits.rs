@@ -31,6 +31,12 @@ pub(super) const MAX_EMBEDDINGS: usize = 2048;
 pub(super) const MAX_STACK: usize = 8;
 /// Passages put into a prompt.
 pub(super) const MAX_PASSAGES: usize = 20;
+/// Entries of each kind in a filter of documents. Every document is compared with each of them.
+pub(super) const MAX_FILTER: usize = 256;
+/// Bytes of a glob in it.
+pub(super) const MAX_GLOB: usize = 512;
+/// Bytes of a policy that comes with a request. Its topics are embedded for the question.
+pub(super) const MAX_POLICY: usize = 8 << 10;
 /// Tokens of an answer where the request does not say.
 pub(super) const DEFAULT_MAX_TOKENS: usize = 512;
 /// Header lines of a request. Browsers send about twenty.

@@ -34,6 +34,7 @@ mod collections;
 mod completions;
 mod embeddings;
 mod error;
+mod filter_request;
 mod format;
 mod generation;
 mod grounding;

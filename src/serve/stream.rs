@@ -10,7 +10,7 @@ use futures_util::stream::unfold;
 use serde_json::Value;
 
 use super::error::ApiResult;
-use super::generation::Generation;
+use super::generation::{Answered, Generation};
 use crate::engine::Event;
 
 /// What says that nothing more comes.
@@ -25,7 +25,7 @@ pub(super) trait Chunks: Send + 'static {
     /// What an event of the answer with this index becomes.
     fn event(&mut self, index: usize, event: Event) -> Vec<Value>;
     /// After the last one.
-    fn end(&mut self) -> Vec<Value>;
+    fn end(&mut self) -> impl Future<Output = Vec<Value>> + Send;
 }
 
 struct State<C> {
@@ -59,14 +59,14 @@ pub(super) fn events<C: Chunks>(
                 return None;
             }
             let next = state.generation.next().await;
-            state.take(next);
+            state.take(next).await;
         }
     });
     Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
 impl<C: Chunks> State<C> {
-    fn take(&mut self, next: Option<ApiResult<(usize, Event)>>) {
+    async fn take(&mut self, next: Option<ApiResult<(usize, Event)>>) {
         match next {
             Some(Ok((index, event))) => put(&mut self.waiting, self.chunks.event(index, event)),
             Some(Err(error)) => {
@@ -74,7 +74,7 @@ impl<C: Chunks> State<C> {
                 self.is_over = true;
             }
             None => {
-                put(&mut self.waiting, self.chunks.end());
+                put(&mut self.waiting, self.chunks.end().await);
                 self.waiting.push_back(sse::Event::default().data(DONE));
                 self.is_over = true;
             }
@@ -91,17 +91,20 @@ fn put(waiting: &mut VecDeque<sse::Event>, values: Vec<Value>) {
 }
 
 /// An answer that is there already.
-pub(super) fn fixed<C: Chunks>(mut chunks: C, text: &str) -> Sse<impl Stream<Item = Item>> {
+pub(super) async fn fixed<C: Chunks>(
+    mut chunks: C,
+    answered: Answered,
+) -> Sse<impl Stream<Item = Item>> {
     let mut waiting = VecDeque::new();
     put(&mut waiting, chunks.begin());
     let piece = Event::Piece {
-        text: text.to_owned(),
+        text: answered.text,
         logprob: None,
     };
     put(&mut waiting, chunks.event(0, piece));
-    let done = Event::Done(super::chat::nothing().finished);
+    let done = Event::Done(answered.finished);
     put(&mut waiting, chunks.event(0, done));
-    put(&mut waiting, chunks.end());
+    put(&mut waiting, chunks.end().await);
     waiting.push_back(sse::Event::default().data(DONE));
     Sse::new(futures_util::stream::iter(waiting.into_iter().map(Ok)))
 }

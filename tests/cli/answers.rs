@@ -31,7 +31,7 @@ fn harbour() -> Scratch {
 
 /// Action and rule of each decision.
 fn decisions(report: &Value) -> Vec<(&str, &str)> {
-    let decisions = report["policy"]["decisions"].as_array();
+    let decisions = report["policies"][0]["decisions"].as_array();
     decisions
         .expect("decisions")
         .iter()
@@ -94,7 +94,7 @@ fn a_policy_decides_and_says_so() {
 
     scratch.json(&["docs", "policy", "--remove"]);
     let open = scratch.json(&["ask", "-n", "8", "Who built the lighthouse of Alden?"]);
-    assert_eq!(open["policy"], Value::Null);
+    assert_eq!(open["policies"], Value::Array(Vec::new()));
     assert!(open["passages"].to_string().contains("Corrigan"), "{open}");
 }
 

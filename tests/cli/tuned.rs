@@ -57,6 +57,10 @@ fn a_tuned_copy_answers_under_its_own_hash_and_adapters_still_apply() {
     let shipped = scratch.json(&["run", "-n", "2", "Hello"]);
     assert!(shipped["model"]["tuned_from"].is_null());
     let copy = tune(&scratch);
+    let inspected = &scratch.json(&["inspect", "smollm2"])["tuned"];
+    assert_eq!(inspected[0]["layout"], "Q8_0");
+    assert_eq!(inspected[0]["path"], text(&copy));
+    assert_eq!(inspected[0]["used_here"], true);
     let tuned = scratch.json(&["run", "-n", "2", "--adapter", "triage-gentle", "Hello"]);
     assert_eq!(tuned["model"]["tuned_from"], shipped["model"]["sha256"]);
     assert_ne!(tuned["model"]["sha256"], shipped["model"]["sha256"]);

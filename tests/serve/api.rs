@@ -345,6 +345,8 @@ fn documents_are_taken_in_searched_cited_and_removed() {
         assert!(text.contains(&format!("[{}]", citation["n"])), "{text}");
     }
 
+    documents_under_rules(&server, question);
+
     let body = with(
         ask("How do I bake sourdough bread at home?"),
         json!({ "documents": { "collection": "facts" } }),
@@ -382,4 +384,103 @@ fn documents_are_taken_in_searched_cited_and_removed() {
         "{metrics}"
     );
     assert!(metrics.contains("unforget_kv_cells "), "{metrics}");
+}
+
+/// What a request says of its documents: how to answer, from which, and under which policy besides their own.
+fn documents_under_rules(server: &Served, question: &str) {
+    let documents = |fields: Value| {
+        with(
+            ask(question),
+            json!({ "documents": with(json!({ "collection": "facts" }), fields), "max_tokens": 48 }),
+        )
+    };
+    let answer = |fields: Value| {
+        let json = server
+            .post("/v1/chat/completions", &documents(fields))
+            .json();
+        let content = json["choices"][0]["message"]["content"]
+            .as_str()
+            .unwrap_or_else(|| panic!("an answer: {json}"))
+            .to_owned();
+        (content, json["unforget"]["documents"].clone())
+    };
+
+    let (quotation, report) = answer(json!({ "style": "quote" }));
+    let cited = &report["citations"][0];
+    let sentence = cited["text"].as_str().expect("a citation");
+    let number = &cited["n"];
+    assert_eq!(quotation, format!("{sentence} [{number}]"), "{report}");
+    assert_eq!(report["grounded"], true);
+
+    let nothing = "nothing in the documents answers this";
+    let (content, report) = answer(json!({ "filter": { "paths": ["*.txt"] } }));
+    assert_eq!(
+        (content.as_str(), &report["status"]),
+        (nothing, &json!("not_in_documents"))
+    );
+    let (_, report) = answer(json!({ "filter": { "paths": ["super-*.md"] } }));
+    assert_eq!(report["status"], "answered");
+
+    let denied = json!({ "version": 1, "sources": { "deny": ["super-*.md"] } });
+    let (content, report) = answer(json!({ "policy": denied }));
+    assert_eq!(content, nothing);
+    assert_eq!(
+        report["policies"][0]["decisions"][0]["rule"],
+        "sources.deny"
+    );
+
+    let refused = json!({ "version": 1, "refuse": [{ "topics": ["Super Bowl"], "reply": "Ask the referee." }] });
+    let (content, report) = answer(json!({ "policy": refused }));
+    assert_eq!(
+        (content.as_str(), &report["status"]),
+        ("Ask the referee.", &json!("refused"))
+    );
+
+    let disclaimed = json!({ "version": 1, "disclaimer": [{ "text": "As of 2016." }] });
+    let body = with(
+        documents(json!({ "policy": disclaimed })),
+        json!({ "stream": true }),
+    );
+    let told = events(&server.post("/v1/chat/completions", &body).text());
+    let pieces: String = told
+        .iter()
+        .filter_map(|event| event["choices"][0]["delta"]["content"].as_str())
+        .collect();
+    assert!(pieces.ends_with("\n\nAs of 2016."), "{pieces}");
+    let last = &told.last().expect("events")["unforget"]["documents"]["text"];
+    assert!(
+        last.as_str()
+            .is_some_and(|text| text.ends_with("As of 2016.")),
+        "{last}"
+    );
+
+    for (fields, param) in [
+        (json!({ "policy": { "version": 7 } }), "documents.policy"),
+        (
+            json!({ "policy": { "version": 1, "x": 2 } }),
+            "documents.policy",
+        ),
+        (json!({ "filter": { "since": "yesterday" } }), "filter"),
+    ] {
+        let reply = server.post("/v1/chat/completions", &documents(fields));
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["param"]),
+            (400, &json!(param))
+        );
+    }
+    let both = with(
+        documents(json!({ "style": "quote" })),
+        json!({ "response_format": { "type": "json_object" } }),
+    );
+    assert_eq!(server.post("/v1/chat/completions", &both).status, 400);
+
+    // The collection's own policy holds whatever a request says.
+    let own = server
+        .folder
+        .path()
+        .join("home/collections/facts/policy.toml");
+    std::fs::write(&own, "version = 1\n[[refuse]]\ntopics = [\"Super Bowl\"]\n").expect("a policy");
+    let (_, report) = answer(json!({ "policy": { "version": 1 } }));
+    assert_eq!(report["status"], "refused");
+    std::fs::remove_file(own).expect("the policy");
 }

@@ -82,6 +82,7 @@ def test_an_answer_follows_a_policy(
         assert "refuse 1" in refused.json
         collection.set_policy(None)
         assert collection.ask(QUESTION, session, threshold=1.0).status == "not_in_documents"
+        assert collection.ask(QUESTION, session, paths=["other/*"]).status == "not_in_documents"
         cut = collection.ask(QUESTION, session, style="free", n_passages=1, on_text=lambda _: False)
         assert cut.outcome.finish_reason == "cancelled"
 

@@ -91,17 +91,9 @@ class Collection(Handle):
         since: datetime | None = None,
     ) -> list[Passage]:
         """The passages that bear on a query, best first. Globs, documents, tags and a time narrow it."""
-        options = builder("search_options")
+        options = _narrowed(paths, documents, tags, since)
         call(lib.uf_search_options_set_limit, options, limit)
         call(lib.uf_search_options_set_mode, options, _MODES[mode])
-        for glob in paths:
-            call(lib.uf_search_options_add_path, options, *utf8(glob))
-        for document in documents:
-            call(lib.uf_search_options_add_document, options, document)
-        for tag in tags:
-            call(lib.uf_search_options_add_tag, options, *utf8(tag))
-        if since is not None:
-            call(lib.uf_search_options_set_since, options, int(since.timestamp()))
         found = value("uf_passages *", lib.uf_collection_search, self.pointer, *utf8(query), options)
         return passages(owned("passages", found))
 
@@ -113,12 +105,17 @@ class Collection(Handle):
         n_passages: int = 3,
         style: Literal["quote", "free"] = "quote",
         threshold: float | None = None,
+        paths: Sequence[str] = (),
+        documents: Sequence[int] = (),
+        tags: Sequence[str] = (),
+        since: datetime | None = None,
         policy: str | os.PathLike[str] | None = None,
         on_text: TextFunction | None = None,
         **generate: Unpack[GenerateOptions],
     ) -> CitedAnswer:
         """Answers a question with citations; where nothing relevant is found, the answer says so.
 
+        Globs, documents, tags and a time say which documents may be answered from.
         ``on_text`` hears what the model says as it says it; its ``False`` cuts the answer short.
         """
         options = builder("ask_options")
@@ -126,6 +123,7 @@ class Collection(Handle):
         call(lib.uf_ask_options_set_style, options, _STYLES[style])
         if threshold is not None:
             call(lib.uf_ask_options_set_threshold, options, threshold)
+        call(lib.uf_ask_options_set_filter, options, _narrowed(paths, documents, tags, since))
         if policy is not None:
             call(lib.uf_ask_options_set_policy, options, *path(policy))
         call(lib.uf_ask_options_set_generate, options, generate_options(generate))
@@ -136,3 +134,17 @@ class Collection(Handle):
         answer = owned("answer", out[0])
         callback.check(status)
         return CitedAnswer._of(answer)
+
+
+def _narrowed(paths: Sequence[str], documents: Sequence[int], tags: Sequence[str], since: datetime | None) -> Any:
+    """Options for searching in some documents only."""
+    options = builder("search_options")
+    for glob in paths:
+        call(lib.uf_search_options_add_path, options, *utf8(glob))
+    for document in documents:
+        call(lib.uf_search_options_add_document, options, document)
+    for tag in tags:
+        call(lib.uf_search_options_add_tag, options, *utf8(tag))
+    if since is not None:
+        call(lib.uf_search_options_set_since, options, int(since.timestamp()))
+    return options

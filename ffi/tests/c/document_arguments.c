@@ -67,6 +67,8 @@ static void builders_check_their_values(const char *prose) {
     REFUSES(UF_USAGE, "options", uf_ask_options_set_threshold(NULL, 0));
     REFUSES(UF_USAGE, "-1 to 1", uf_ask_options_set_threshold(ask, 0.0f / 0.0f));
     REFUSES(UF_USAGE, "-1 to 1", uf_ask_options_set_threshold(ask, 1.5f));
+    REFUSES(UF_USAGE, "options", uf_ask_options_set_filter(NULL, search));
+    REFUSES(UF_USAGE, "search", uf_ask_options_set_filter(ask, NULL));
     REFUSES(UF_USAGE, "options", uf_ask_options_set_generate(NULL, generate));
     REFUSES(UF_USAGE, "generate", uf_ask_options_set_generate(ask, NULL));
     REFUSES(UF_USAGE, "options", uf_ask_options_set_policy(NULL, "x", 1));

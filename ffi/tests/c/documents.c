@@ -222,6 +222,23 @@ static void json_has(const uf_answer *answer, const char *part) {
     free(copy);
 }
 
+/* A question that another document answers. */
+static void answers_from_some(uf_collection *collection, const uf_model *base) {
+    uf_session *session = open_session(base);
+    uf_search_options *steam = NULL;
+    uf_ask_options *options = asking(8);
+    uf_answer *answer = NULL;
+    OK(uf_search_options_new(&steam));
+    OK(uf_search_options_add_tag(steam, "machines", 8));
+    OK(uf_ask_options_set_filter(options, steam));
+    uf_search_options_free(steam);
+    OK(uf_collection_ask(collection, session, QUESTION, strlen(QUESTION), options, NULL, NULL, &answer));
+    CHECK(status_of(answer) == UF_ANSWER_NOT_IN_DOCUMENTS);
+    uf_answer_free(answer);
+    uf_ask_options_free(options);
+    uf_session_free(session);
+}
+
 static void answers_with_citations(uf_collection *collection, const uf_model *base) {
     uf_session *session = open_session(base);
     uf_answer *answer = NULL;
@@ -373,6 +390,7 @@ static void uses_documents(char **argv) {
     filters(collection, documents);
     stops_by_its_switch(collection, cancel);
     answers_with_citations(collection, base);
+    answers_from_some(collection, base);
     follows_a_policy(collection, base, argv[5]);
     forgets(collection);
     reads_again(collection, base, argv[3]);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use indicatif::ProgressBar;
 use unforget::Result;
+use unforget::collections;
 use unforget::rag::{Collection, Embed, IngestOptions, IngestReport, Progress, Stage};
 use unforget::registry::Registry;
 
@@ -48,7 +49,7 @@ pub struct SyncArgs {
 pub fn add(args: AddArgs, context: &Context) -> Result<()> {
     let registry = Registry::open(&context.home)?;
     let mut embedder = resolve::open_embedder(&registry, &args.session.resolve())?;
-    let dir = resolve::collection_dir(&context.home, &args.collection.collection)?;
+    let dir = collections::folder(&context.home, &args.collection.collection)?;
     context.home.create(&context.home.collections())?;
     let mut collection = Collection::create_or_open(&dir, embedder.id())?;
     with_bar(context, |progress| {
@@ -62,7 +63,7 @@ pub fn add(args: AddArgs, context: &Context) -> Result<()> {
 }
 
 pub fn sync(args: SyncArgs, context: &Context) -> Result<()> {
-    let mut collection = resolve::open_collection(&context.home, &args.collection.collection)?;
+    let mut collection = collections::open(&context.home, &args.collection.collection)?;
     let registry = Registry::open(&context.home)?;
     let mut embedder = resolve::open_embedder(&registry, &args.session.resolve())?;
     with_bar(context, |progress| {

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 use unforget::Result;
+use unforget::collections;
 use unforget::rag::{ChunkRow, DocumentSummary, Version};
 
 use super::{CollectionArgs, place};
-use crate::cli::{Context, output, resolve};
+use crate::cli::{Context, output};
 
 #[derive(Debug, clap::Args)]
 pub struct DocumentArgs {
@@ -23,7 +24,7 @@ pub fn list(args: CollectionArgs, context: &Context) -> Result<()> {
         collection: String,
         documents: Vec<DocumentSummary>,
     }
-    let documents = resolve::open_collection(&context.home, &args.collection)?.documents()?;
+    let documents = collections::open(&context.home, &args.collection)?.documents()?;
     let report = Report {
         collection: args.collection,
         documents,
@@ -53,7 +54,7 @@ pub fn show(args: DocumentArgs, context: &Context) -> Result<()> {
         chunks: Vec<ChunkRow>,
         versions: Vec<Version>,
     }
-    let collection = resolve::open_collection(&context.home, &args.collection.collection)?;
+    let collection = collections::open(&context.home, &args.collection.collection)?;
     let report = Report {
         document: args.id,
         chunks: collection.chunks(args.id)?,
@@ -98,7 +99,7 @@ pub fn remove(args: DocumentArgs, context: &Context) -> Result<()> {
     struct Report {
         removed: i64,
     }
-    resolve::open_collection(&context.home, &args.collection.collection)?.remove(args.id)?;
+    collections::open(&context.home, &args.collection.collection)?.remove(args.id)?;
     let report = Report { removed: args.id };
     context.output.result(&report, |out| {
         writeln!(

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use unforget::collections;
 use unforget::rag::{Collection, Embed, ReembedProgress};
 use unforget::registry::Registry;
 use unforget::{Error, ErrorKind, Result};
@@ -13,7 +14,7 @@ use crate::cli::options::SessionArgs;
 use crate::cli::{Context, interrupt, progress, resolve};
 
 pub fn verify(args: CollectionArgs, context: &Context) -> Result<ExitCode> {
-    let mut collection = resolve::open_collection(&context.home, &args.collection)?;
+    let mut collection = collections::open(&context.home, &args.collection)?;
     let report = indexing(|go_on| collection.repair(go_on))?;
     context.output.result(&report, |out| {
         for problem in &report.repaired {
@@ -72,7 +73,7 @@ struct Rebuilt {
 
 /// Builds the index anew; with another embedder than the collection's, also the vectors, from the stored text.
 pub fn rebuild(args: RebuildArgs, context: &Context) -> Result<()> {
-    let mut collection = resolve::open_collection(&context.home, &args.collection.collection)?;
+    let mut collection = collections::open(&context.home, &args.collection.collection)?;
     let registry = Registry::open(&context.home)?;
     let report = match resolve::open_embedder(&registry, &args.session.resolve()) {
         Ok(mut embedder) if !embedder.id().is_same_model(collection.embedder()) => {

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use unforget::Result;
+use unforget::collections;
 use unforget::rag::Policy;
 
 use super::CollectionArgs;
-use crate::cli::{Context, resolve};
+use crate::cli::Context;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -56,7 +57,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     let policy = match args.check {
         Some(file) => Some(Policy::read(&file)?),
         None => {
-            let collection = resolve::open_collection(&context.home, &args.collection.collection)?;
+            let collection = collections::open(&context.home, &args.collection.collection)?;
             if args.remove {
                 collection.drop_policy()?;
             }

@@ -1,6 +1,7 @@
 //! `unforget docs search`: passages for a query.
 
 use unforget::Result;
+use unforget::collections;
 use unforget::rag::{Date, Filter, SearchMode, SearchOptions};
 use unforget::registry::Registry;
 
@@ -68,7 +69,7 @@ impl FilterArgs {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<()> {
-    let mut collection = resolve::open_collection(&context.home, &args.collection.collection)?;
+    let mut collection = collections::open(&context.home, &args.collection.collection)?;
     let registry = Registry::open(&context.home)?;
     let sizes = args.session.resolve();
     let mut embedder = resolve::open_embedder(&registry, &sizes)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::constraint::Constraint;
 use crate::engine::generation::GenerateOptions;
 use crate::engine::logprobs::TokenLogprob;
-use crate::engine::outcome::{FinishReason, Timings, Usage};
+use crate::engine::outcome::{FinishReason, Outcome, Timings, Usage};
 use crate::engine::stack::AdapterStack;
 use crate::error::Error;
 use crate::llama::Token;
@@ -63,6 +63,19 @@ pub struct Finished {
     pub prefill: Duration,
     /// From the first token to the last.
     pub decode: Duration,
+}
+
+impl Finished {
+    /// The whole answer, with the text that its pieces make.
+    #[must_use]
+    pub fn outcome(&self, text: String) -> Outcome {
+        Outcome {
+            text,
+            finish_reason: self.finish_reason,
+            usage: self.usage,
+            timings: self.timings,
+        }
+    }
 }
 
 /// Where events go. It is called on the scheduler's thread and must not block; `false` says that nobody listens any

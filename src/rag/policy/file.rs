@@ -113,11 +113,27 @@ impl Policy {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(refuse(format!("it is longer than {MAX_BYTES} bytes")));
         }
-        let sha256 = Sha256::digest(&bytes);
-        let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex_sha256(&bytes);
         let text = String::from_utf8(bytes).map_err(|error| refuse(error.to_string()))?;
         let raw: RawPolicy = toml::from_str(&text).map_err(|error| refuse(one_line(&error)))?;
         Self::of(path, sha256, raw).map_err(refuse)
+    }
+
+    /// Reads a policy that came as JSON, with the names of the file. `name` stands for its path, and its hash is that of the
+    /// JSON without white space.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Policy`] naming what is wrong with it.
+    pub fn from_json(name: &str, json: serde_json::Value) -> Result<Self> {
+        let refuse = |reason: String| Error::Policy {
+            path: name.into(),
+            reason,
+        };
+        let sha256 = hex_sha256(json.to_string().as_bytes());
+        let raw: RawPolicy =
+            serde_json::from_value(json).map_err(|error| refuse(error.to_string()))?;
+        Self::of(Path::new(name), sha256, raw).map_err(refuse)
     }
 
     fn of(path: &Path, sha256: String, raw: RawPolicy) -> Result<Self, String> {
@@ -224,6 +240,11 @@ impl Collection {
             other => Ok(other.map(|()| true)?),
         }
     }
+}
+
+fn hex_sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn disclaimer(nth: usize, raw: RawDisclaimer) -> Result<Disclaimer, String> {

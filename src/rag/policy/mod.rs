@@ -25,6 +25,7 @@
 //! in meaning. Every decision is reported, with the rule that made it.
 
 mod file;
+mod rulings;
 mod sources;
 mod topics;
 mod versions;
@@ -41,6 +42,7 @@ use crate::Result;
 use versions::Families;
 
 pub use file::{POLICY_FILE, Policy};
+pub(super) use rulings::Rulings;
 
 /// What a policy did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -89,21 +91,21 @@ type Objection = (&'static str, String);
 
 /// Which documents of a collection may be quoted.
 #[derive(Debug)]
-pub(super) struct Judged {
+struct Judged {
     /// Their numbers.
-    pub allowed: Vec<i64>,
+    allowed: Vec<i64>,
     withheld: HashMap<i64, Objection>,
 }
 
 /// A policy at work on one question.
 #[derive(Debug)]
-pub(super) struct Ruling<'a> {
+struct Ruling<'a> {
     policy: &'a Policy,
     decisions: Vec<Decision>,
 }
 
 impl<'a> Ruling<'a> {
-    pub fn new(policy: &'a Policy) -> Self {
+    fn new(policy: &'a Policy) -> Self {
         Self {
             policy,
             decisions: Vec::new(),
@@ -111,7 +113,7 @@ impl<'a> Ruling<'a> {
     }
 
     /// What to say in place of an answer, if the question is about something that is refused.
-    pub fn refusal(&mut self, question: &str, embedder: &mut dyn Embed) -> Result<Option<String>> {
+    fn refusal(&mut self, question: &str, embedder: &mut dyn Embed) -> Result<Option<String>> {
         for (nth, rule) in (1..).zip(&self.policy.refuse) {
             if let Some(reason) = rule.topics.met(question, embedder)? {
                 self.decide(Action::Refused, format!("refuse {nth}"), reason, None);
@@ -122,12 +124,12 @@ impl<'a> Ruling<'a> {
     }
 
     /// Whether the policy can withhold a document at all.
-    pub fn withholds(&self) -> bool {
+    fn withholds(&self) -> bool {
         !self.policy.sources.is_open() || self.policy.freshness.is_some()
     }
 
     /// Judges all documents of a collection.
-    pub fn judge(&self, collection: &Collection, now: i64) -> Result<Judged> {
+    fn judge(&self, collection: &Collection, now: i64) -> Result<Judged> {
         let filed = collection.store().filed()?;
         let families = Families::of(&filed);
         let (mut allowed, mut withheld) = (Vec::new(), HashMap::new());
@@ -144,7 +146,7 @@ impl<'a> Ruling<'a> {
 
     /// The hits that may be quoted. Each document that may not is a decision, if it is near enough to the question to have
     /// been quoted: has a hit with a cosine of at least `threshold`.
-    pub fn screen(&mut self, hits: Vec<Hit>, judged: &Judged, threshold: f32) -> Vec<Hit> {
+    fn screen(&mut self, hits: Vec<Hit>, judged: &Judged, threshold: f32) -> Vec<Hit> {
         let mut kept = Vec::with_capacity(hits.len());
         let mut decided = HashSet::new();
         for hit in hits {
@@ -182,7 +184,7 @@ impl<'a> Ruling<'a> {
     }
 
     /// The disclaimers that belong under an answer to `question`.
-    pub fn disclaimers(&mut self, question: &str, embedder: &mut dyn Embed) -> Result<Vec<String>> {
+    fn disclaimers(&mut self, question: &str, embedder: &mut dyn Embed) -> Result<Vec<String>> {
         let mut texts = Vec::new();
         for (nth, rule) in (1..).zip(&self.policy.disclaimer) {
             let reason = match &rule.topics {
@@ -202,7 +204,7 @@ impl<'a> Ruling<'a> {
         Ok(texts)
     }
 
-    pub fn into_report(self) -> PolicyReport {
+    fn into_report(self) -> PolicyReport {
         PolicyReport {
             path: self.policy.path.display().to_string(),
             sha256: self.policy.sha256.clone(),
