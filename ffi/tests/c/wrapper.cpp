@@ -106,8 +106,9 @@ void documents(const unforget::model &base, const char *embedder_path, const cha
     three.tags = {"machines"};
     three.paths = {"steam-*"};
     three.since = 0;
-    for (const auto &passage : collection.search("Who?", three))
-        CHECK(passage.path.find("steam-engine.md") != std::string::npos);
+    auto narrowed = collection.search("Who?", three);
+    CHECK(!narrowed.empty());
+    for (const auto &passage : narrowed) CHECK(passage.path.find("steam-engine.md") != std::string::npos);
     three.documents = {found[0].document};
     CHECK(collection.search("Who?", three).empty());
     CHECK(thrown([&] { collection.set_reranker(base); }) == UF_NOT_FOUND);
@@ -129,6 +130,9 @@ void documents(const unforget::model &base, const char *embedder_path, const cha
         caught = std::string(error.what()) == "mine";
     }
     CHECK(caught);
+    options.from.tags = {"machines"};
+    CHECK(collection.ask(session, "Who was named Super Bowl MVP?", options).status == UF_ANSWER_NOT_IN_DOCUMENTS);
+    options.from.tags.clear();
     options.threshold = 1.0f;
     CHECK(collection.ask(session, "Who was named Super Bowl MVP?", options).status == UF_ANSWER_NOT_IN_DOCUMENTS);
     collection.remove(found[0].document);
