@@ -35,6 +35,7 @@ fn ask(model: &Model, passage: &str) -> Result<Vec<Token>> {
         document: 1,
         chunk: 1,
         path: format!("/docs/{passage}.txt"),
+        sha256: String::new(),
         start: 0,
         end: passage.len(),
         position: Default::default(),

@@ -30,6 +30,8 @@ pub struct Citation {
     pub document: i64,
     /// Absolute path of the file.
     pub path: String,
+    /// sha256 of the file as it was read, in hexadecimal: the version that the answer saw.
+    pub sha256: String,
     /// First byte in the file.
     pub start: usize,
     /// One past the last byte in the file.
@@ -295,6 +297,7 @@ impl Ledger {
                 n,
                 document: hit.document,
                 path: hit.path.clone(),
+                sha256: hit.sha256.clone(),
                 start: bytes.start,
                 end: bytes.end,
                 position,

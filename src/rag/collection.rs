@@ -189,7 +189,7 @@ impl Collection {
     }
 
     /// What document `id` was and is, oldest first: what an answer of last month saw. Hashes and times are kept for ever,
-    /// past texts are not.
+    /// past texts while there is room (64 MiB, deflated) and the document is not removed.
     ///
     /// # Errors
     ///
@@ -208,11 +208,35 @@ impl Collection {
             parser: now.parser,
             added_at: now.added_at,
             replaced_at: None,
+            has_text: true,
         }));
         if versions.is_empty() {
             return Err(unknown_document(id));
         }
         Ok(versions)
+    }
+
+    /// The chunks of document `id` as they were in the version whose sha256 begins with `sha256`: what an answer cites.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownName`] when there is no such document, no such version, or no longer a text of it.
+    pub fn chunks_of_version(&self, id: i64, sha256: &str) -> Result<Vec<ChunkRow>> {
+        let history = self.history(id)?;
+        let mut newest_first = history.iter().rev();
+        let unknown = |what, nearest: Option<&Version>| Error::UnknownName {
+            what,
+            name: sha256.to_owned(),
+            nearest: nearest.map(|version| version.sha256.clone()),
+        };
+        let version = newest_first.find(|version| version.sha256.starts_with(sha256));
+        let version = version.ok_or_else(|| unknown("version", history.last()))?;
+        let now = history.iter().find(|version| version.replaced_at.is_none());
+        if now.is_some_and(|now| now.sha256 == version.sha256) {
+            return self.chunks(id);
+        }
+        let past = self.store.past_chunks(id, &version.sha256)?;
+        past.ok_or_else(|| unknown("text of version", None))
     }
 
     /// The right to write; nobody else has it meanwhile.
@@ -285,7 +309,7 @@ fn freeze(store: &Store, dir: &Path, embedder: &EmbedderId) -> Result<Freeze> {
     Ok(Freeze {
         dir: dir.to_owned(),
         database: store.path().to_owned(),
-        identity: format!("{}/{}", store.collection_id()?, embedder.sha256),
+        identity: format!("{}/{}", store.collection_id()?, embedder.key()),
         dimension: embedder.dimension,
     })
 }

@@ -13,20 +13,38 @@ pub struct EmbedderId {
     pub sha256: String,
     /// Length of every vector.
     pub dimension: usize,
+    /// What is done with texts beyond what the file says: pooling and prefixes. [`EmbedderId::PLAIN`] is nothing.
+    pub recipe: String,
 }
 
 impl EmbedderId {
-    /// Whether vectors of both can be compared: same weights, same length. The name may differ.
+    /// Pooling as the model's file says it, and neither questions nor passages have a prefix. Collections that name no
+    /// recipe were made with it.
+    pub const PLAIN: &str = "pooling of the file, no prefixes";
+
+    /// Whether vectors of both can be compared: same weights, same length, same recipe. The name may differ.
     #[must_use]
     pub fn is_same_model(&self, other: &Self) -> bool {
-        self.sha256 == other.sha256 && self.dimension == other.dimension
+        self.key() == other.key()
+    }
+
+    /// What identifies vectors of this model.
+    pub(super) fn key(&self) -> String {
+        format!("{}/{}/{}", self.sha256, self.dimension, self.recipe)
     }
 
     /// Name and the first digits of the hash, for messages.
     #[must_use]
     pub fn label(&self) -> String {
         let short: String = self.sha256.chars().take(12).collect();
-        format!("{} ({short}, {} dimensions)", self.name, self.dimension)
+        let recipe = match self.recipe.as_str() {
+            Self::PLAIN => String::new(),
+            other => format!(", {other}"),
+        };
+        format!(
+            "{} ({short}, {} dimensions{recipe})",
+            self.name, self.dimension
+        )
     }
 }
 

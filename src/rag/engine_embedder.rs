@@ -23,6 +23,7 @@ impl EngineEmbedder {
             name: model.name().to_owned(),
             sha256: model.sha256()?.to_string(),
             dimension: embedder.dimension(),
+            recipe: EmbedderId::PLAIN.into(),
         };
         Ok(Self {
             id,

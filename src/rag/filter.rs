@@ -117,29 +117,6 @@ impl Filter {
     }
 }
 
-/// Longest tag in bytes: a word or a few, as it is typed.
-const MAX_TAG: usize = 64;
-
-/// Refuses what cannot be a tag.
-///
-/// # Errors
-///
-/// [`Error::InvalidArgument`] with the tag.
-pub(super) fn check_tags(tags: &[String]) -> Result<()> {
-    let is_tag = |tag: &&String| {
-        let fits = (1..=MAX_TAG).contains(&tag.len()) && tag.trim() == tag.as_str();
-        fits && !tag.chars().any(char::is_control)
-    };
-    match tags.iter().find(|tag| !is_tag(tag)) {
-        None => Ok(()),
-        Some(tag) => Err(Error::InvalidArgument {
-            what: "tag",
-            value: tag.clone(),
-            expected: format!("1 to {MAX_TAG} bytes without line breaks or spaces at its ends"),
-        }),
-    }
-}
-
 /// Chunks that may be found.
 #[derive(Debug, Clone)]
 pub(super) struct Allowed {

@@ -15,13 +15,13 @@ use super::chunk::{CHUNK_TOKENS, Chunking, OVERLAP_TOKENS, chunk_parsed, embedde
 use super::collection::Collection;
 use super::embed::{Embed, embed_checked};
 use super::files::{FileContent, MAX_FILE_BYTES, Skipped, Stat, TextFormat, resolve, walk};
-use super::filter::check_tags;
 use super::index::Patience;
 use super::parsed::Parsed;
 use super::pending::Key;
 use super::position::Position;
 use super::redact::{Redacted, Redactor};
 use super::store::{Known, NewChunk, NewDocument, Store};
+use super::tags::check_tags;
 use crate::{Error, Result};
 
 /// Chunks that are handed to the embedder at once: enough to fill its batches, few enough to stop soon.
@@ -230,6 +230,7 @@ impl Collection {
         let bytes = run.bytes.last().copied().unwrap_or(0);
         let (store, index) = self.parts();
         store.clear_pending()?;
+        store.trim_past()?;
         store.snapshot(|store| index.refresh(store))?;
         // Everything is committed: who stops here has all answers, by scanning.
         index.settle(Patience::Wait, &mut |done, all| {

@@ -74,6 +74,7 @@ mod meaning;
 mod neighbours;
 mod neutral;
 mod parsed;
+mod past;
 #[cfg(feature = "pdf")]
 mod pdf;
 #[cfg(not(feature = "pdf"))]
@@ -98,6 +99,7 @@ mod store;
 mod style;
 mod support;
 mod table;
+mod tags;
 mod vectors;
 mod verify;
 mod words;

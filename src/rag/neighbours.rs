@@ -67,6 +67,7 @@ mod tests {
             document,
             chunk: 0,
             path: String::new(),
+            sha256: String::new(),
             start,
             end,
             position: Position::default(),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// What `start` and `end` of a passage are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Span {
     /// Bytes of the file that are the text, byte for byte.
@@ -36,7 +36,7 @@ impl Span {
 }
 
 /// Where a passage starts, as a person would look for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Position {
     /// Page of a PDF, from 1.
     pub page: Option<u32>,

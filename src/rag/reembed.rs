@@ -108,7 +108,7 @@ impl Collection {
 impl Store {
     /// Forgets the new vectors of another embedder than `next`.
     fn begin_reembedding(&mut self, next: &EmbedderId) -> Result<()> {
-        let id = format!("{}/{}", next.sha256, next.dimension);
+        let id = next.key();
         if self.meta("next_embedder")?.as_deref() == Some(id.as_str()) {
             return Ok(());
         }
@@ -167,10 +167,11 @@ impl Store {
             tx.execute("DELETE FROM next_vectors", [])?;
             tx.execute("DELETE FROM pending", [])?;
             tx.execute("DELETE FROM meta WHERE key = 'next_embedder'", [])?;
-            let mut update = tx.prepare("UPDATE meta SET value = ?2 WHERE key = ?1")?;
+            let mut update = tx.prepare("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?;
             update.execute(["embedder_name", &next.name])?;
             update.execute(["embedder_sha256", &next.sha256])?;
             update.execute(["dimension", &next.dimension.to_string()])?;
+            update.execute(["embedder_recipe", &next.recipe])?;
             Ok(())
         })
     }

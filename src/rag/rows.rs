@@ -31,7 +31,7 @@ pub struct DocumentSummary {
     pub tags: Vec<String>,
 }
 
-/// What a document was at one time. The text of past versions is not kept, only what identifies it.
+/// What a document was at one time.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Version {
     /// Number of the document.
@@ -48,10 +48,12 @@ pub struct Version {
     pub added_at: i64,
     /// When it was replaced or removed; none for the version that answers see now.
     pub replaced_at: Option<i64>,
+    /// Whether its text can still be shown.
+    pub has_text: bool,
 }
 
 /// A chunk as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ChunkRow {
     /// Its number in the collection. Never given twice.
     pub id: i64,
@@ -59,6 +61,8 @@ pub struct ChunkRow {
     pub document: i64,
     /// Absolute path of that document's file.
     pub path: String,
+    /// sha256 of that file as it was read, in hexadecimal.
+    pub sha256: String,
     /// First byte in the file.
     pub start: usize,
     /// One past the last byte in the file.
@@ -96,7 +100,7 @@ pub(super) fn select_summaries() -> String {
 
 /// Selects chunks as [`chunk`] reads them.
 pub(super) const CHUNK: &str = "
-SELECT c.id, c.document, d.path, c.start, c.\"end\", c.n_tokens, c.heading, c.text, c.page, c.line, c.span
+SELECT c.id, c.document, d.path, c.start, c.\"end\", c.n_tokens, c.heading, c.text, c.page, c.line, c.span, d.sha256
 FROM chunks c JOIN documents d ON d.id = c.document";
 
 /// Reads a row of [`select_summaries`].
@@ -132,5 +136,6 @@ pub(super) fn chunk(row: &rusqlite::Row<'_>) -> rusqlite::Result<ChunkRow> {
             line: row.get(9)?,
             span: Span::from_code(row.get(10)?),
         },
+        sha256: row.get(11)?,
     })
 }

@@ -12,7 +12,7 @@ use super::pending::Key;
 use crate::{Error, Result};
 
 /// Version of the tables below.
-pub(super) const SCHEMA_VERSION: i64 = 3;
+pub(super) const SCHEMA_VERSION: i64 = 4;
 
 /// Marks a SQLite file as ours, `PRAGMA application_id`: "ufgt".
 const APPLICATION_ID: i64 = 0x7566_6774;
@@ -105,7 +105,7 @@ CREATE TABLE next_vectors (
     vector BLOB NOT NULL
 );
 
--- What documents were before. Without text: the hash tells whether a file is the one that an answer saw.
+-- What documents were before: the hash tells whether a file is the one that an answer saw.
 CREATE TABLE versions (
     id          INTEGER PRIMARY KEY,
     document    INTEGER NOT NULL,
@@ -140,6 +140,11 @@ CREATE TRIGGER vectors_gone AFTER DELETE ON vectors BEGIN
     INSERT INTO gone (chunk) VALUES (old.chunk);
 END;
 INSERT INTO meta VALUES ('index_epoch', lower(hex(randomblob(8))));
+";
+
+/// From version 3 to 4: what past versions said (see `past`), as far as it is kept.
+const TO_VERSION_4: &str = "
+ALTER TABLE versions ADD COLUMN chunks BLOB;
 ";
 
 /// Opens the database at `path`, with its tables, or makes it where `create` says so.
@@ -257,6 +262,9 @@ fn create_tables(conn: &mut Connection) -> rusqlite::Result<()> {
     }
     if version < 3 {
         tx.execute_batch(TO_VERSION_3)?;
+    }
+    if version < 4 {
+        tx.execute_batch(TO_VERSION_4)?;
     }
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit()

@@ -95,6 +95,8 @@ pub struct Hit {
     pub chunk: i64,
     /// Absolute path of the file.
     pub path: String,
+    /// sha256 of the file as it was read, in hexadecimal: the version that this is from.
+    pub sha256: String,
     /// First byte in the file.
     pub start: usize,
     /// One past the last byte in the file.
@@ -256,6 +258,7 @@ fn read_hits(store: &Store, index: &Index, vector: &[f32], ids: &[i64]) -> Resul
                 document: row.document,
                 chunk: row.id,
                 path: row.path,
+                sha256: row.sha256,
                 start: row.start,
                 end: row.end,
                 position: row.position,

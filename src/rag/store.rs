@@ -12,11 +12,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use super::embed::EmbedderId;
 use super::files::Stat;
 use super::filter::{Allowed, Filed};
+use super::past::{self, Text};
 use super::pending::Key;
 use super::position::Position;
-use super::rows::{
-    CHUNK, ChunkRow, DocumentSummary, TAGS, Version, chunk, select_summaries, summary, tags,
-};
+use super::rows::{CHUNK, ChunkRow, DocumentSummary, TAGS, chunk, select_summaries, summary, tags};
 use super::{schema, vectors};
 use crate::{Error, Result};
 
@@ -131,6 +130,9 @@ impl Store {
             name: self.meta("embedder_name")?.unwrap_or_default(),
             sha256,
             dimension: dimension.ok_or_else(|| self.damaged("it has no vector dimension"))?,
+            recipe: self
+                .meta("embedder_recipe")?
+                .unwrap_or_else(|| EmbedderId::PLAIN.into()),
         }))
     }
 
@@ -141,6 +143,7 @@ impl Store {
             insert.execute(["embedder_name", &embedder.name])?;
             insert.execute(["embedder_sha256", &embedder.sha256])?;
             insert.execute(["dimension", &embedder.dimension.to_string()])?;
+            insert.execute(["embedder_recipe", &embedder.recipe])?;
             Ok(())
         })
     }
@@ -197,7 +200,7 @@ impl Store {
     /// Gives a document the path that its file was moved to.
     pub fn rename(&mut self, id: i64, path: &str, stat: Stat) -> Result<()> {
         self.write(|tx| {
-            keep_version(tx, id)?;
+            past::keep(tx, id, Text::IsStillThere)?;
             tx.execute(
                 "UPDATE documents SET path = ?2, modified_at = ?3 WHERE id = ?1",
                 params![id, path, stat.modified_at],
@@ -214,7 +217,7 @@ impl Store {
                 .query_row([document.path], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
             if let Some((id, _)) = before.filter(|(_, sha256)| sha256 != document.sha256) {
-                keep_version(tx, id)?;
+                past::keep(tx, id, Text::Keep)?;
             }
             let id: i64 = tx
                 .prepare_cached(
@@ -263,28 +266,6 @@ impl Store {
         })
     }
 
-    /// What a document was, oldest first, without what it is now.
-    pub fn versions(&self, document: i64) -> Result<Vec<Version>> {
-        self.read(|conn| {
-            conn.prepare(
-                "SELECT document, path, sha256, bytes, parser, added_at, replaced_at FROM versions
-                 WHERE document = ?1 ORDER BY id",
-            )?
-            .query_map([document], |row| {
-                Ok(Version {
-                    document: row.get(0)?,
-                    path: row.get(1)?,
-                    sha256: row.get(2)?,
-                    bytes: row.get(3)?,
-                    parser: row.get(4)?,
-                    added_at: row.get(5)?,
-                    replaced_at: row.get(6)?,
-                })
-            })?
-            .collect()
-        })
-    }
-
     /// Builds the full-text index anew from the chunks.
     pub fn rebuild_words(&mut self) -> Result<()> {
         self.write(|tx| {
@@ -293,10 +274,10 @@ impl Store {
         })
     }
 
-    /// Removes a document with its chunks. False when there is none with that number.
+    /// Removes a document with its chunks, and what it said before. False when there is none with that number.
     pub fn remove(&mut self, id: i64) -> Result<bool> {
         self.write(|tx| {
-            keep_version(tx, id)?;
+            past::keep(tx, id, Text::Forget)?;
             tx.execute("DELETE FROM chunks WHERE document = ?1", [id])?;
             Ok(tx.execute("DELETE FROM documents WHERE id = ?1", [id])? > 0)
         })
@@ -435,23 +416,6 @@ impl Store {
         Ok(chunks)
     }
 
-    /// Gives `tags` to the documents at and below `paths`, those to come too.
-    pub fn tag(&mut self, paths: &[String], tags: &[String]) -> Result<()> {
-        if tags.is_empty() {
-            return Ok(());
-        }
-        self.write(|tx| {
-            let mut insert = tx.prepare("INSERT OR IGNORE INTO tags VALUES (?1, ?2)")?;
-            for path in paths {
-                for tag in tags {
-                    // The root itself is the empty path: what is below a path begins with it and a slash.
-                    insert.execute([path.trim_end_matches('/'), tag.as_str()])?;
-                }
-            }
-            Ok(())
-        })
-    }
-
     /// An error that says this database is damaged.
     pub fn damaged(&self, what: &str) -> Error {
         Error::Damaged {
@@ -476,16 +440,6 @@ fn known(row: &rusqlite::Row<'_>) -> rusqlite::Result<Known> {
             modified_at: row.get(6)?,
         },
     })
-}
-
-/// Remembers what a document is, before that changes.
-fn keep_version(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
-    tx.execute(
-        "INSERT INTO versions (document, path, sha256, bytes, parser, added_at, replaced_at)
-         SELECT id, path, sha256, bytes, parser, added_at, unixepoch() FROM documents WHERE id = ?1",
-        [id],
-    )?;
-    Ok(())
 }
 
 #[cfg(test)]

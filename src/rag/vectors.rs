@@ -54,6 +54,12 @@ impl Best {
         self.limit
     }
 
+    /// The least score that is kept, once as many are kept as are wanted.
+    pub fn worst(&self) -> Option<f32> {
+        let full = self.heap.len() >= self.limit;
+        self.heap.peek().filter(|_| full).map(|worst| worst.0.score)
+    }
+
     /// Takes `scored` if it is good enough, and says whether it was.
     pub fn offer(&mut self, scored: Scored) -> bool {
         if self.heap.len() < self.limit {

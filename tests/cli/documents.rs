@@ -379,4 +379,12 @@ fn a_document_tells_its_versions() {
         (&30.into(), &31.into())
     );
     assert!(versions[1]["replaced_at"].is_null());
+    let first = versions[0]["sha256"].as_str().expect("a hash");
+    let then = scratch.json(&["docs", "show", "1", "--version", &first[..12]]);
+    assert_eq!(
+        then["chunks"][0]["text"], "The kiln is fired on Tuesdays.",
+        "what an answer of then saw"
+    );
+    let unknown = scratch.run(&["docs", "show", "1", "--version", "none"]);
+    unknown.fails_with(5, &["version", "none"]);
 }

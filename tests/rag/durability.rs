@@ -257,6 +257,22 @@ impl SmallDisk {
         self.0.path()
     }
 
+    /// Takes all the room that is left but so many bytes.
+    pub fn fill_but(&self, left: u64) {
+        self.fill();
+        let file = std::fs::File::options()
+            .write(true)
+            .open(self.path().join("filler"))
+            .expect("is there");
+        let length = file.metadata().expect("is there").len();
+        file.set_len(length.saturating_sub(left)).expect("shrinks");
+    }
+
+    /// Gives it back.
+    pub fn free(&self) {
+        std::fs::remove_file(self.path().join("filler")).expect("removes");
+    }
+
     /// Takes all the room that is left.
     pub fn fill(&self) {
         let mut room = vec![0u8; 1 << 20];

@@ -166,6 +166,16 @@ fn tags_are_for_what_comes_later_too() {
         documents.iter().all(|document| document.tags == ["birds"]),
         "{documents:?}"
     );
+    let birds = ["birds".to_owned()];
+    let of_a_file = notes.untag(&[place.docs().join("a.txt")], &birds);
+    let Err(Error::UnknownName { nearest, .. }) = of_a_file else {
+        panic!("the folder has it: {of_a_file:?}");
+    };
+    assert!(nearest.is_some_and(|nearest| nearest.starts_with("birds of /")));
+    assert_eq!(notes.untag(&[place.docs()], &birds).expect("is there"), 1);
+    let documents = notes.documents().expect("lists");
+    assert!(documents.iter().all(|document| document.tags.is_empty()));
+    assert!(notes.untag(&[place.docs()], &birds).is_err(), "twice");
     for tag in ["", " a", "a\nb", &"a".repeat(65)] {
         let error = notes.add(&[place.docs()], &mut toy, &tagged(&[tag]), &mut on);
         assert!(

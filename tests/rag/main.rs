@@ -7,6 +7,8 @@ mod citation;
 mod durability;
 mod filter;
 mod formats;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod hostile;
 mod index;
 mod ingest;

@@ -10,6 +10,7 @@ pub fn hit(document: i64, start: usize, text: &str) -> Hit {
         document,
         chunk: document,
         path: format!("/docs/{document}.md"),
+        sha256: String::new(),
         start,
         position: Default::default(),
         end: start + text.len(),

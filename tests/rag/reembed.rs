@@ -94,3 +94,27 @@ fn stored_text_says_all_that_was_embedded() {
         .expect("embeds");
     assert_eq!(before, vectors(&place));
 }
+
+/// The same file with another pooling or prefix makes other vectors.
+#[test]
+fn another_recipe_is_another_embedder() {
+    let mut toy = Toy::new();
+    let place = filled(&mut toy);
+    let mut prefixed = Toy::new().by_recipe("passages begin with 'passage: '");
+    let refused = Collection::create_or_open(&place.home(), prefixed.id()).expect_err("refuses");
+    assert!(matches!(refused, Error::EmbedderMismatch { .. }));
+    assert!(refused.to_string().contains("passage: "), "{refused}");
+    let mut notes = Collection::open(&place.home()).expect("opens");
+    let report = notes
+        .reembed(&mut prefixed, &mut |_| ControlFlow::Continue(()))
+        .expect("embeds");
+    assert_eq!(report.vectors, 51);
+    assert!(
+        search(&mut notes, "birches", &mut prefixed)[0]
+            .text
+            .contains("Birches")
+    );
+    drop(notes);
+    assert!(Collection::create_or_open(&place.home(), prefixed.id()).is_ok());
+    assert!(Collection::create_or_open(&place.home(), toy.id()).is_err());
+}

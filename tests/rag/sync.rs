@@ -129,6 +129,14 @@ fn versions_are_remembered() {
     let first = notes.documents().expect("lists")[0].sha256.clone();
     place.write("a.txt", "Storks nest on chimneys, high up.");
     sync(&mut notes, &mut toy);
+    let then = notes.chunks_of_version(id, &first[..8]).expect("is kept");
+    assert_eq!(
+        (then[0].text.as_str(), &then[0].sha256),
+        ("Herons stand in shallow water.", &first)
+    );
+    let now = notes.documents().expect("lists")[0].sha256.clone();
+    let chunks = notes.chunks_of_version(id, &now).expect("is now");
+    assert_eq!(chunks, notes.chunks(id).expect("lists"));
     std::fs::remove_file(path).expect("removes");
     assert_eq!(sync(&mut notes, &mut toy).removed, 1);
     let history = notes.history(id).expect("is known for ever");
@@ -142,6 +150,9 @@ fn versions_are_remembered() {
         (&first, 30, "text/1")
     );
     assert!(history.iter().all(|version| version.replaced_at.is_some()));
+    assert!(history.iter().all(|version| !version.has_text));
+    let gone = notes.chunks_of_version(id, &first);
+    assert!(gone.is_err(), "removed with its document");
     assert!(notes.history(999).is_err());
 }
 

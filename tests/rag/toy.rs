@@ -30,10 +30,17 @@ impl Toy {
                 name: name.into(),
                 sha256: format!("sha-of-{name}"),
                 dimension,
+                recipe: EmbedderId::PLAIN.into(),
             },
             embedded: 0,
             extra: 0,
         }
+    }
+
+    /// The same model, told to read texts in another way.
+    pub fn by_recipe(mut self, recipe: &str) -> Self {
+        self.id.recipe = recipe.into();
+        self
     }
 
     fn vector(&self, text: &str) -> Vec<f32> {

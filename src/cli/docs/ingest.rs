@@ -46,6 +46,34 @@ pub struct SyncArgs {
     session: SessionArgs,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct UntagArgs {
+    /// Files or folders, as they were given the tag
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// The tag to take back; repeat it for several
+    #[arg(long = "tag", required = true, value_name = "TAG")]
+    tags: Vec<String>,
+
+    #[command(flatten)]
+    collection: CollectionArgs,
+}
+
+pub fn untag(args: UntagArgs, context: &Context) -> Result<()> {
+    #[derive(serde::Serialize)]
+    struct Report {
+        untagged: usize,
+    }
+    let mut collection = collections::open(&context.home, &args.collection.collection)?;
+    let report = Report {
+        untagged: collection.untag(&args.paths, &args.tags)?,
+    };
+    context.output.result(&report, |out| {
+        writeln!(out, "{} tags taken back", report.untagged)
+    })
+}
+
 pub fn add(args: AddArgs, context: &Context) -> Result<()> {
     let registry = Registry::open(&context.home)?;
     let mut embedder = resolve::open_embedder(&registry, &args.session.resolve())?;

@@ -18,6 +18,16 @@ pub struct DocumentArgs {
     collection: CollectionArgs,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    document: DocumentArgs,
+
+    /// As it was: the sha256 of a past version, as a citation names it, or the beginning of it
+    #[arg(long, value_name = "SHA256")]
+    version: Option<String>,
+}
+
 pub fn list(args: CollectionArgs, context: &Context) -> Result<()> {
     #[derive(Serialize)]
     struct Report {
@@ -47,18 +57,22 @@ pub fn list(args: CollectionArgs, context: &Context) -> Result<()> {
     })
 }
 
-pub fn show(args: DocumentArgs, context: &Context) -> Result<()> {
+pub fn show(args: ShowArgs, context: &Context) -> Result<()> {
     #[derive(Serialize)]
     struct Report {
         document: i64,
         chunks: Vec<ChunkRow>,
         versions: Vec<Version>,
     }
-    let collection = collections::open(&context.home, &args.collection.collection)?;
+    let ShowArgs { document, version } = args;
+    let collection = collections::open(&context.home, &document.collection.collection)?;
     let report = Report {
-        document: args.id,
-        chunks: collection.chunks(args.id)?,
-        versions: collection.history(args.id)?,
+        document: document.id,
+        chunks: match version {
+            Some(sha256) => collection.chunks_of_version(document.id, &sha256)?,
+            None => collection.chunks(document.id)?,
+        },
+        versions: collection.history(document.id)?,
     };
     context.output.result(&report, |out| {
         if let Some(first) = report.chunks.first() {
@@ -70,9 +84,14 @@ pub fn show(args: DocumentArgs, context: &Context) -> Result<()> {
             } else {
                 "is"
             };
+            let text = if version.has_text {
+                ""
+            } else {
+                ", its text is not kept"
+            };
             writeln!(
                 out,
-                "{state} sha256 {}, {} bytes",
+                "{state} sha256 {}, {} bytes{text}",
                 version.sha256, version.bytes
             )?;
         }

@@ -40,11 +40,13 @@ enum Command {
     /// List the documents
     List(CollectionArgs),
     /// Show the passages of a document
-    Show(list::DocumentArgs),
+    Show(list::ShowArgs),
     /// Find passages
     Search(search::Args),
     /// Take a document out; its file stays
     Remove(list::DocumentArgs),
+    /// Take tags back from paths that `add --tag` gave them to
+    Untag(ingest::UntagArgs),
     /// Check database, vectors, index and byte ranges, repair what can be, and name what has changed on disk
     Verify(CollectionArgs),
     /// Build the index anew from the stored documents; with another embedder installed, embed their text anew
@@ -77,6 +79,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         Command::Show(args) => list::show(args, context),
         Command::Search(args) => search::run(args, context),
         Command::Remove(args) => list::remove(args, context),
+        Command::Untag(args) => ingest::untag(args, context),
         Command::Verify(args) => return maintain::verify(args, context),
         Command::Rebuild(args) => maintain::rebuild(args, context),
         Command::Policy(args) => policy::run(args, context),

@@ -3,7 +3,8 @@
 //! Which, HNSW says (Malkov and Yashunin 2016, algorithms 1, 3 and 4, of the lowest layer). How it is done on several
 //! threads with the same result each time is from Dobson and others, "ParlayANN" (2024): nodes come in batches, those of
 //! a batch are all searched for in the graph as it is before the batch, and are then joined to it in a fixed order. A
-//! rebuilt index must not answer differently, and `hnsw_rs` on several threads builds another graph each time.
+//! rebuilt index must not answer differently, and `hnsw_rs` on several threads builds another graph each time, and takes
+//! several times as long (`benches/peers/index --hnsw-rs`).
 //!
 //! Memory: one row of edges a node, and what the batch at hand finds.
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::bits::Bits;
 use super::codes::stride;
 use super::header::{Header, Section, Unusable};
-use super::kernel::{Kernel, QueryCodes, Rows};
+use super::kernel::{Kernel, QueryCodes, Rows, prefetch};
 use super::map::Mapped;
 use super::walk::{Candidate, NO_NODE, Net, Word, with_scratch};
 use crate::rag::vectors::{Best, Scored, dot, floats, to_bytes};
@@ -21,8 +21,13 @@ const CHECKED_AT_OPEN: u64 = 64 << 20;
 /// a search does not bring page after page of them into memory: 256 MiB beside the codes and edges of a million.
 const MAPPED_VECTORS: u64 = 256 << 20;
 
-/// The codes decide which candidates are scored exactly: those asked for and so many more, which codes may have misplaced.
-const SPARE: usize = 22;
+/// Candidates are scored exactly, best first, until the codes say that the next is worse than all that is wanted by more
+/// than codes can be wrong: so many standard deviations of their error. Of unit vectors times a scale each rounded number
+/// is off by a variance of 1/12, so the sum of products by one of `scale * scale / 6`.
+const DEVIATIONS: f32 = 6.0;
+
+/// Vectors ahead of the one that is scored exactly that are asked for: a vector is some kilobytes.
+const VECTORS_AHEAD: usize = 2;
 
 /// Read at once by a check.
 const BLOCK: usize = 1 << 20;
@@ -105,14 +110,14 @@ impl Frozen {
         let net = self.net();
         let mut codes = QueryCodes::default();
         self.header.scale.query(query, &mut codes);
-        let wanted = best.limit().saturating_add(SPARE);
-        let breadth = breadth.max(wanted);
+        // The last of what a walk finds are the least sure.
+        let breadth = breadth.max(best.limit().saturating_add(best.limit() / 4));
         let few = |allowed: &&Bits| {
             let count = allowed.count();
             count <= breadth || count.saturating_mul(count) <= SCAN.saturating_mul(self.len())
         };
         if let Some(few) = allowed.filter(few) {
-            let found = self.scan(&net, &codes, wanted, few);
+            let found = self.scan(&net, &codes, breadth, few);
             return self.offer(query, &found, best);
         }
         with_scratch(|scratch| {
@@ -120,7 +125,7 @@ impl Frozen {
                 Some(allowed) => scratch.walk_among(&net, self.kernel, &codes, breadth, allowed),
                 None => scratch.walk(&net, self.kernel, &codes, breadth),
             };
-            self.offer(query, found.get(..wanted).unwrap_or(found), best)
+            self.offer(query, found, best)
         })
     }
 
@@ -148,17 +153,40 @@ impl Frozen {
         all
     }
 
-    /// Scores `found` exactly.
+    /// Scores of `found`, best first, exactly what may be among the best.
     fn offer(&self, query: &[f32], found: &[Candidate], best: &mut Best) -> Result<(), Unusable> {
         let mut vector = Vec::with_capacity(self.header.dimension);
         let mut buffer = Vec::new();
-        for candidate in found {
+        let scale = self.header.scale.0;
+        let error = DEVIATIONS * scale * (1.0f32 / 6.0).sqrt();
+        for candidate in found.iter().take(VECTORS_AHEAD) {
+            self.prefetch(candidate.node());
+        }
+        for (at, candidate) in found.iter().enumerate() {
+            let hopeless = |worst: f32| candidate.score() as f32 + error < worst * scale * scale;
+            if best.worst().is_some_and(hopeless) {
+                break;
+            }
+            if let Some(later) = found.get(at + VECTORS_AHEAD) {
+                self.prefetch(later.node());
+            }
             let row = candidate.node();
             self.vector(row, &mut buffer, &mut vector)?;
             let score = dot(query, &vector);
             best.offer(Scored { row, score });
         }
         Ok(())
+    }
+
+    /// Asks for the vector of `node`, where it would be used as it is mapped.
+    fn prefetch(&self, node: u32) {
+        let vectors = self.header.range(Section::Vectors);
+        if vectors.len() as u64 <= MAPPED_VECTORS {
+            let length = self.header.dimension * size_of::<f32>();
+            let start = node as usize * length;
+            let vector = self.section(Section::Vectors).get(start..start + length);
+            prefetch(vector.unwrap_or(&[]));
+        }
     }
 
     /// Cosine of `node` to `query`.

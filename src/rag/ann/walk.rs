@@ -20,6 +20,10 @@ pub(super) const NO_NODE: u32 = u32::MAX;
 /// Starts to go on from. Several, since clusters of text are badly connected with each other.
 const ENTRIES: usize = 8;
 
+/// Candidates whose edges are asked for while another's neighbours are scored: most likely the next to follow, as nothing
+/// nearer need turn up.
+const EDGES_AHEAD: usize = 2;
+
 /// Nodes that a graph may have: one bit of a candidate is for itself.
 pub(super) const MAX_NODES: usize = 1 << 31;
 
@@ -149,8 +153,7 @@ impl Scratch {
             self.pool.offer(entry);
         }
         while let Some(node) = self.pool.follow() {
-            // Most likely the next to follow: nothing nearer need turn up.
-            if let Some(next) = self.pool.best.get(self.pool.next) {
+            for next in self.pool.best.iter().skip(self.pool.next).take(EDGES_AHEAD) {
                 prefetch(net.edges_of(next.node()).as_flattened());
             }
             self.expand(net, kernel, query, node);
