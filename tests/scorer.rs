@@ -147,7 +147,7 @@ fn answers_together_are_the_answers_alone() -> Result<()> {
             )?
             .run(|_| true)?;
         // Rows differ in the last bits, so a near tie may be decided otherwise; the beginning may not.
-        let text = model.detokenize(&answer.tokens[..answer.tokens.len().min(6)]);
+        let text = model.detokenize(&answer.tokens[..answer.tokens.len().min(6)])?;
         assert!(
             alone.text.starts_with(text.trim_end()),
             "{text:?} is not how {:?} begins",

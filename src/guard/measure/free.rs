@@ -93,14 +93,18 @@ impl FreeProbe {
         })
     }
 
-    fn texts(&self, base: &[BaseAnswer], adapted: &[AdaptedAnswer]) -> Vec<(String, String)> {
+    fn texts(
+        &self,
+        base: &[BaseAnswer],
+        adapted: &[AdaptedAnswer],
+    ) -> Result<Vec<(String, String)>> {
         base.iter()
             .zip(adapted)
             .map(|(base, adapted)| {
-                (
-                    self.model.detokenize(&base.tokens),
-                    self.model.detokenize(&adapted.answer.tokens),
-                )
+                Ok((
+                    self.model.detokenize(&base.tokens)?,
+                    self.model.detokenize(&adapted.answer.tokens)?,
+                ))
             })
             .collect()
     }
@@ -209,7 +213,7 @@ impl Probe for FreeProbe {
             .iter()
             .map(|(item, _)| (item.id.as_str(), item.cluster.as_deref()));
         let mut series = divergence_series(&self.group, ids.clone(), &rows)?;
-        let texts = self.texts(base, adapted);
+        let texts = self.texts(base, adapted)?;
         let format = self.format(&texts);
         let in_format = |text: &str| {
             let collapsed = format.as_ref().is_some_and(|format| format.is_answer(text));

@@ -188,15 +188,16 @@ impl Probe for TaskProbe {
         let mut series = Vec::new();
         for (metric, score) in metrics {
             let pairs = rows().map(|(task, (base, adapted))| {
-                let score =
-                    |tokens: &[Token]| score(&task.item.target, &self.model.detokenize(tokens));
-                pair(task, score(&base.answer), score(&adapted.answer))
+                let score = |tokens: &[Token]| -> Result<f64> {
+                    Ok(score(&task.item.target, &self.model.detokenize(tokens)?))
+                };
+                Ok(pair(task, score(&base.answer)?, score(&adapted.answer)?))
             });
             series.push(Series::new(
                 self.group.as_str(),
                 metric,
                 None,
-                pairs.collect(),
+                pairs.collect::<Result<_>>()?,
             )?);
         }
         let pairs = rows().map(|(task, (base, adapted))| pair(task, base.nll, adapted.nll));
