@@ -15,7 +15,7 @@ use llama_cpp_sys_2 as sys;
 use super::attention;
 use super::delta::{self, Step};
 use super::kernel;
-use super::node::Share;
+use super::node::{Share, count};
 use super::product;
 
 /// `std::vector<ggml_backend_buffer_type_t>`: begin, end, end of the memory.
