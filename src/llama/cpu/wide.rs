@@ -6,7 +6,7 @@ use std::arch::x86_64::{
 };
 
 use super::kernel::{Sixteen, halves};
-use super::pack::{BLOCK, ROWS};
+use super::pack::{ROWS, side_by_side};
 
 /// Bytes of a block: a scale in half precision, then 32 codes of eight bits with a sign.
 pub(super) const BLOCK_BYTES: usize = 34;
@@ -29,21 +29,14 @@ const _: () = assert!(size_of::<WideGroup>() == ROWS * BLOCK_BYTES);
 /// Packs `rows`, whole rows of Q8_0 one after the other, into `groups`: of sixteen rows their first block, their second,
 /// and so on.
 pub(super) fn pack(rows: &[u8], n_columns: usize, groups: &mut [WideGroup]) {
-    let n_blocks = n_columns / BLOCK;
-    let row_bytes = n_blocks * BLOCK_BYTES;
-    let sixteens = rows.chunks_exact(row_bytes * ROWS);
-    for (rows, groups) in sixteens.zip(groups.chunks_exact_mut(n_blocks)) {
-        for (row, bytes) in rows.chunks_exact(row_bytes).enumerate() {
-            for (block, group) in bytes.chunks_exact(BLOCK_BYTES).zip(groups.iter_mut()) {
-                group.scales[row] = u16::from_le_bytes([block[0], block[1]]);
-                for (codes, part) in block[2..].chunks_exact(4).zip(&mut group.codes) {
-                    for (code, place) in codes.iter().zip(&mut part[4 * row..4 * row + 4]) {
-                        *place = code.wrapping_add(OFFSET);
-                    }
-                }
+    side_by_side::<BLOCK_BYTES, _>(rows, n_columns, groups, |group, row, block| {
+        group.scales[row] = u16::from_le_bytes([block[0], block[1]]);
+        for (codes, part) in block[2..].chunks_exact(4).zip(&mut group.codes) {
+            for (code, place) in codes.iter().zip(&mut part[4 * row..4 * row + 4]) {
+                *place = code.wrapping_add(OFFSET);
             }
         }
-    }
+    });
 }
 
 impl Sixteen for WideGroup {
@@ -72,6 +65,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::kernel::{Rounded, is_supported, products, round};
+    use super::super::pack::BLOCK;
     use super::*;
 
     proptest! {
