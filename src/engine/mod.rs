@@ -10,6 +10,7 @@
 mod adapter;
 mod bench;
 mod chat_tokens;
+mod common_prefix;
 #[cfg(feature = "serve")]
 mod constraint;
 pub mod divergence;

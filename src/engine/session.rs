@@ -3,6 +3,7 @@
 mod drafts;
 mod prefixes;
 
+use super::common_prefix::common_prefix;
 use super::generation::{GenerateOptions, Generation};
 use super::model::Model;
 use super::prefix_cache::{KeptPrefixes, PrefixCache};
@@ -325,8 +326,4 @@ impl Session {
         self.output = (outputs != Outputs::None).then(|| tokens.len() - 1);
         Ok(())
     }
-}
-
-fn common_prefix(a: &[Token], b: &[Token]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }

@@ -1,8 +1,9 @@
 //! Greedy answers, many at a time, each along a guess as far as that holds.
 
-use super::round::{MIN_SHARED, SHARED, Step, check, common_prefix, execute, run_round};
+use super::round::{MIN_SHARED, SHARED, Step, check, execute, run_round};
 use super::worker::Worker;
 use super::{RowAt, ScoreItem};
+use crate::engine::common_prefix::common_prefix;
 use crate::engine::divergence;
 use crate::engine::model::Model;
 use crate::error::{Error, Result};

@@ -2,6 +2,7 @@
 
 use super::worker::Worker;
 use super::{RowAt, ScoreItem, ScorerOptions};
+use crate::engine::common_prefix::common_prefix;
 use crate::error::{Error, Result};
 use crate::llama::{CancelToken, Token};
 
@@ -217,10 +218,6 @@ fn share(scorers: &mut [&mut Worker], items: &[&ScoreItem], cancel: &CancelToken
         scorer.shared.extend_from_slice(common);
     }
     Ok(common.len())
-}
-
-pub(super) fn common_prefix(a: &[Token], b: &[Token]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// Computes a step in every scorer, then visits its rows.
