@@ -17,7 +17,7 @@ help:
 	@echo "make demo     build, fetch the default models and show the main job"
 	@echo "make test     the whole test suite"
 	@echo "make test-page the part of it that drives the server's page in a browser"
-	@echo "make clients  real clients against the server, lm-eval and schemathesis included"
+	@echo "make clients  real clients against the server, schemathesis included"
 	@echo "make check    the quick part of it: format, clippy and unit tests"
 	@echo "make lint     format, clippy, licences, duplicates and sources"
 	@echo "make bench    benchmarks, and the same against llama-cpp-python and llama.cpp's tools"
@@ -52,7 +52,7 @@ test: build test-models
 test-page: build test-models
 	@scripts/page test
 
-# Also those that take minutes: lm-eval, and schemathesis, which makes up requests.
+# Also schemathesis, which makes up requests for minutes.
 clients: build test-models
 	@tests/clients/run --all
 

@@ -1,9 +1,9 @@
 //! How often does the guard fail an adapter without harm, and how often does it find planted damage? With the real base.
-//! `CALIBRATION_NULLS` (2), `CALIBRATION_PLANTED` (1, for each size) and `CALIBRATION_TIER` (smoke) say how much of it to
-//! do: 40 and 20 take an hour on two cores, which is why so few are the default.
+//! `CALIBRATION_NULLS` (2), `CALIBRATION_PLANTED` (1, for each size), `CALIBRATION_TIER` (smoke) and `CALIBRATION_SIZES`
+//! say how much of it to do: 40 and 20 take a quarter of an hour on two cores, which is why so few are the default.
 //!
 //! A null is a random adapter whose deltas are 0.2 % of the weights; damage is a larger one, with its cost in points of
-//! right choices measured on all items of the suite once a size. Prints Markdown.
+//! right choices, on the groups that the base does better on than guessing, measured on two of that size. Prints Markdown.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -14,7 +14,6 @@ use unforget::Result;
 use unforget::engine::{Adapter, AdapterStack, Model};
 use unforget::guard::budget::Budget;
 use unforget::guard::check::{Checked, MeasureOptions, Tier, check};
-use unforget::guard::measurement::Series;
 use unforget::guard::metric::Metric;
 use unforget::guard::suite::Suite;
 use unforget::guard::verdict::Verdict;
@@ -23,8 +22,10 @@ use unforget_quant::lora::{RandomAdapter, write_random};
 
 /// Share of the weights that a null's deltas are.
 const NULL: f32 = 0.002;
-/// Shares for planted damage. What each costs in points is measured and printed: they were not chosen by it yet.
-const PLANTED: [f32; 3] = [0.2, 0.3, 0.45];
+/// Shares for planted damage, found by trying to cost about 5, 10 and 20 points.
+const PLANTED: &str = "0.2,0.3,0.45";
+/// Questions a group that a cost is measured on.
+const COST_ITEMS: usize = 60;
 
 fn number(name: &str, default: u64) -> u64 {
     let set = std::env::var(name).ok().and_then(|text| text.parse().ok());
@@ -39,7 +40,13 @@ struct Bench {
 }
 
 impl Bench {
-    fn check(&self, size: f32, seed: u64, tier: Tier, looks: Option<usize>) -> Result<Checked> {
+    fn check(
+        &self,
+        suite: &Suite,
+        size: f32,
+        seed: u64,
+        options: &MeasureOptions,
+    ) -> Result<Checked> {
         let path = self.folder.path().join(format!("{seed}.gguf"));
         let random = RandomAdapter {
             rank: 8,
@@ -49,40 +56,35 @@ impl Bench {
         write_random(&Gguf::open(self.model.path())?, random, &path)?;
         let mut stack = AdapterStack::base();
         stack.push(Adapter::load(&self.model, &path, "random")?, 1.0)?;
-        let mut options = MeasureOptions::of(tier);
-        options.cache = Some(cache_folder());
-        options.sizes.looks = looks.unwrap_or(options.sizes.looks);
-        check(
-            &self.model,
-            &stack,
-            &self.suite,
-            &self.budget,
-            &options,
-            |_| {},
-        )
+        check(&self.model, &stack, suite, &self.budget, options, |_| {})
     }
 
-    /// Points of right choices lost, over all groups of the suite.
+    /// Points of right choices lost, over all groups that the base does better on than guessing.
     fn cost(&self, size: f32, seed: u64) -> Result<f64> {
-        let mut choices = Suite::builtin()?;
+        let mut choices = self.suite.clone();
         choices.retain(|name| !["general_prompts", "facts_cloze", "prose"].contains(&name));
-        let bench = Self {
-            model: self.model.clone(),
-            suite: choices,
-            budget: self.budget.clone(),
-            folder: tempfile::tempdir()?,
-        };
-        let checked = bench.check(size, seed, Tier::Gate, Some(1))?;
-        let series = checked.measurements.series().iter();
-        let parts: Vec<&Series> = series.filter(|s| s.metric() == Metric::AccNorm).collect();
-        let all = Series::pool("all", &parts);
-        Ok(all.map_or(0.0, |all| 100.0 * (all.base_mean() - all.adapted_mean())))
+        let mut options = options(Tier::Gate);
+        options.sizes.choices = COST_ITEMS;
+        options.sizes.looks = 1;
+        options.sizes.extension = 1;
+        let checked = self.check(&choices, size, seed, &options)?;
+        let groups = checked.outcome.groups.iter().filter(|group| {
+            let is_one = group.metric == Metric::AccNorm && group.pooled.is_empty();
+            is_one && group.above_chance == Some(true)
+        });
+        let (mut lost, mut n) = (0.0, 0.0);
+        for group in groups {
+            lost -= group.delta * group.n as f64;
+            n += group.n as f64;
+        }
+        Ok(100.0 * lost / f64::max(n, 1.0))
     }
 
     fn row(&self, what: &str, size: f32, n: u64, tier: Tier) -> Result<()> {
         let mut counts = [0; 3];
         for seed in 1..=n {
-            let verdict = self.check(size, seed, tier, None)?.outcome.verdict;
+            let checked = self.check(&self.suite, size, seed, &options(tier))?;
+            let verdict = checked.outcome.verdict;
             counts[match verdict {
                 Verdict::Fail => 0,
                 Verdict::Undecided => 1,
@@ -97,8 +99,11 @@ impl Bench {
     }
 }
 
-fn cache_folder() -> std::path::PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("calibration")
+fn options(tier: Tier) -> MeasureOptions {
+    MeasureOptions {
+        cache: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("calibration")),
+        ..MeasureOptions::of(tier)
+    }
 }
 
 #[allow(clippy::print_stdout)]
@@ -118,11 +123,11 @@ fn main() -> Result<()> {
     show("| adapter | size | n | fail | undecided | pass |\n|---|--:|--:|--:|--:|--:|");
     bench.row("null", NULL, number("CALIBRATION_NULLS", 2), tier)?;
     let planted = number("CALIBRATION_PLANTED", 1);
-    if planted > 0 {
-        for size in PLANTED {
-            let cost = bench.cost(size, 1)?;
-            bench.row(&format!("costs {cost:.1} points"), size, planted, tier)?;
-        }
+    let sizes = std::env::var("CALIBRATION_SIZES").unwrap_or_else(|_| PLANTED.to_owned());
+    for size in sizes.split(',').filter_map(|size| size.trim().parse().ok()) {
+        let costs = [bench.cost(size, 1)?, bench.cost(size, 2)?];
+        let what = format!("costs {:.1} and {:.1} points", costs[0], costs[1]);
+        bench.row(&what, size, planted, tier)?;
     }
     Ok(())
 }

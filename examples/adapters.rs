@@ -14,8 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let model = Model::open(model.as_ref(), ModelOptions::default())?;
     let adapter = Adapter::load(&model, adapter.as_ref(), "adapter")?;
-    let chat = [ChatMessage::user(prompt)];
-    let prompt = model.tokenize_prompt(&model.chat_template()?.render(&chat)?)?;
+    let prompt = model.tokenize_chat(&[ChatMessage::user(prompt)])?;
     let options = GenerateOptions {
         max_tokens: 48,
         ..GenerateOptions::default()

@@ -10,12 +10,11 @@ use unforget::engine::{
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: chat MODEL.gguf")?;
     let model = Model::open(path.as_ref(), ModelOptions::default())?;
-    let template = model.chat_template()?;
     let mut session = Session::new(&model, &SessionOptions::default())?;
     let mut messages = Vec::new();
     for line in std::io::stdin().lock().lines() {
         messages.push(ChatMessage::user(line?));
-        let prompt = model.tokenize_prompt(&template.render(&messages)?)?;
+        let prompt = model.tokenize_chat(&messages)?;
         // Only the new message is computed: the session still has the rest.
         let mut answer = session.generate(&prompt, &GenerateOptions::default())?;
         for piece in &mut answer {

@@ -7,8 +7,8 @@
 //!
 //! let model = Model::open("SmolLM2-135M-Instruct.Q4_1.gguf".as_ref(), ModelOptions::default())?;
 //! let mut session = Session::new(&model, &SessionOptions::default())?;
-//! let prompt = model.chat_template()?.render(&[ChatMessage::user("Which city is the capital of Germany?")])?;
-//! let answer = session.generate(&model.tokenize_prompt(&prompt)?, &GenerateOptions::default())?.run(|_| true)?;
+//! let prompt = model.tokenize_chat(&[ChatMessage::user("Which city is the capital of Germany?")])?;
+//! let answer = session.generate(&prompt, &GenerateOptions::default())?.run(|_| true)?;
 //! assert!(answer.text.contains("Berlin"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -25,9 +25,8 @@
 //!
 //! let mut session = Session::new(&model, &SessionOptions::default())?;
 //! session.set_adapters(stack)?;
-//! let prompt = model.chat_template()?.render(&[ChatMessage::user("I cannot log in.")])?;
-//! let tokens = model.tokenize_prompt(&prompt)?;
-//! let answer = session.generate(&tokens, &GenerateOptions::default())?.run(|_| true)?;
+//! let prompt = model.tokenize_chat(&[ChatMessage::user("I cannot log in.")])?;
+//! let answer = session.generate(&prompt, &GenerateOptions::default())?.run(|_| true)?;
 //! println!("{} ({:.0} tokens/s)", answer.text, answer.timings.decode_tokens_per_s);
 //! # Ok::<(), unforget::Error>(())
 //! ```

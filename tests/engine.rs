@@ -232,6 +232,29 @@ fn an_answer_ends_where_the_context_does() -> Result<()> {
 }
 
 #[test]
+fn tokens_of_no_vocabulary_are_refused() -> Result<()> {
+    let model = common::base();
+    let mut session = session(&model)?;
+    let end = i32::try_from(model.n_vocab()).expect("small");
+    let known = model.tokenize_text("Hello")?;
+    for stranger in [-1, end, i32::MAX, i32::MIN].map(Token::new) {
+        let mut tokens = known.clone();
+        tokens.push(stranger);
+        let expected = format!("invalid token '{}': 0 to {}", stranger.0, end - 1);
+        let refused = model.detokenize(&tokens).expect_err("no such token");
+        assert_eq!(refused.to_string(), expected);
+        let refused = session.generate(&tokens, &greedy(1)).map(drop);
+        assert_eq!(refused.expect_err("no such token").to_string(), expected);
+        assert!(model.plain_bytes(stranger).is_empty());
+        assert!(model.token_bytes(stranger).is_empty());
+        assert!(!model.is_end_of_generation(stranger));
+    }
+    assert_eq!(model.detokenize(&known)?, "Hello");
+    assert_eq!(model.detokenize(&[])?, "");
+    Ok(())
+}
+
+#[test]
 fn no_prompt_is_a_usage_error() -> Result<()> {
     let model = common::base();
     let error = session(&model)?.prefill(&[], &CancelToken::default()).err();

@@ -171,6 +171,22 @@
 // For uf_passages_range: bytes of the text that was extracted from the file, which has no such range (PDF, DOCX).
 #define UF_SPAN_EXTRACTED 2
 
+// For uf_ask_options_set_style: with a sentence of the documents, word for word. The default: a small model makes things
+// up as soon as it is let go.
+#define UF_STYLE_QUOTE 0
+
+// For uf_ask_options_set_style: in the model's own words.
+#define UF_STYLE_FREE 1
+
+// For uf_answer_status: the model was asked, with passages.
+#define UF_ANSWER_GIVEN 0
+
+// For uf_answer_status: no passage is near enough to the question, or may be quoted. The model was not asked.
+#define UF_ANSWER_NOT_IN_DOCUMENTS 1
+
+// For uf_answer_status: the policy does not allow an answer. The model was not asked.
+#define UF_ANSWER_REFUSED 2
+
 // For uf_check_options_set_tier: a first look, about a minute: finds careless tuning.
 #define UF_TIER_SMOKE 0
 
@@ -204,8 +220,14 @@ typedef enum {
 // A LoRA adapter, loaded for one model. Opaque. Any number of threads may use it at once.
 typedef struct uf_adapter uf_adapter;
 
+// How to add documents. Opaque; used by one thread at a time.
+typedef struct uf_add_options uf_add_options;
+
 // An answer from documents. Opaque, never changed: any number of threads may use it at once.
 typedef struct uf_answer uf_answer;
+
+// How to answer from documents. Opaque; used by one thread at a time.
+typedef struct uf_ask_options uf_ask_options;
 
 // A switch that stops work. Give it to builders or to uf_embedder_open; raise it from any thread, and the work ends
 // with UF_INTERRUPTED within milliseconds, prefill included. It stays raised until it is lowered, so that work which
@@ -795,6 +817,32 @@ uf_status uf_embedder_embed(const uf_embedder *embedder,
 // Threads: any, once no other call uses this handle.
 void uf_embedder_free(uf_embedder *embedder);
 
+// Makes options with the defaults: no tags, nothing redacted.
+//
+// out: gets them. The caller owns them and releases them with uf_add_options_free.
+// Threads: any.
+// UF_USAGE: `out` is null.
+uf_status uf_add_options_new(uf_add_options **out);
+
+// Adds a tag for all that is at and below the path, what comes later too; uf_search_options_add_tag asks for it.
+//
+// tag: UTF-8, `tag_len` bytes, read only during the call. At most 64 bytes, or the documents are refused.
+//
+// UF_USAGE: `options` or `tag` is null, the tag is empty, absurdly long or not UTF-8, or there are 64 already.
+uf_status uf_add_options_add_tag(uf_add_options *options,
+                                 const char *tag,
+                                 size_t tag_len);
+
+// Sets whether e-mail addresses, phone and card numbers, IBANs and keys are replaced before anything is kept (not 0) or
+// not (0). A collection that was begun with it keeps to it, whatever is said here.
+//
+// UF_USAGE: `options` is null.
+uf_status uf_add_options_set_redact(uf_add_options *options,
+                                    uint32_t redact);
+
+// Releases options. Null is allowed and does nothing.
+void uf_add_options_free(uf_add_options *options);
+
 // Opens the collection in a folder, or makes it there.
 //
 // path: name of the folder, UTF-8, `path_len` bytes (at most 32,768), read only during the call.
@@ -813,22 +861,25 @@ uf_status uf_collection_open(const char *path,
 // a stop stays.
 //
 // path: UTF-8, `path_len` bytes (at most 32,768), read only during the call.
+// options: from uf_add_options_new, or null for the defaults; only borrowed.
 // callback: hears of each file and each batch (bytes done and in all), and can stop; null for none.
 // user_data: handed to the callback; may be null.
 // out: gets what changed, if it is not null. The caller owns it and releases it with uf_changes_free.
 // Threads: calls on one collection wait for each other.
 //
-// UF_USAGE: `collection` or `path` is null, or the path is empty, too long, not UTF-8 or has a NUL in it.
-// UF_NOT_FOUND: there is nothing at the path. UF_INTERRUPTED: the callback or the embedder's switch stopped it.
+// UF_USAGE: `collection` or `path` is null, the path is empty, too long, not UTF-8 or has a NUL in it, or a tag of the
+// options is too long or has line breaks. UF_NOT_FOUND: there is nothing at the path. UF_INTERRUPTED: the callback or the embedder's switch stopped it.
 // UF_FAILED: another process is writing, the disk is full, or the engine failed.
 uf_status uf_collection_add(uf_collection *collection,
                             const char *path,
                             size_t path_len,
+                            const uf_add_options *options,
                             uf_progress_callback callback,
                             void *user_data,
                             uf_changes **out);
 
-// Walks everything that was ever added again: takes what is new, updates what changed, removes what is gone.
+// Walks everything that was ever added again: takes what is new, updates what changed, removes what is gone. Tags and
+// redaction are as they were when it was added.
 //
 // As uf_collection_add.
 uf_status uf_collection_sync(uf_collection *collection,
@@ -881,7 +932,35 @@ uf_status uf_changes_skipped(const uf_changes *changes,
 // Releases what changed. Null is allowed and does nothing.
 void uf_changes_free(uf_changes *changes);
 
-// Makes options with the defaults: five passages, by meaning and words.
+// Has the best passages of each search and question read again by a cross-encoder, and put into its order: better, and
+// slower. In place of the one before.
+//
+// model: from uf_model_open, a cross-encoder (a GGUF whose pooling type is RANK). The collection keeps it alive.
+// options: for the number of threads; null for the defaults; only borrowed.
+// cancel: stops the reading; null for none. The collection keeps it alive.
+// Threads: calls on one collection wait for each other.
+//
+// UF_USAGE: `collection` or `model` is null. UF_NOT_FOUND: the model generates or embeds text instead. UF_FAILED: the
+// memory cannot be had.
+uf_status uf_collection_set_reranker(uf_collection *collection,
+                                     const uf_model *model,
+                                     const uf_session_options *options,
+                                     const uf_cancel *cancel);
+
+// Makes a file the policy of a collection, which keeps a copy: which documents may be quoted and how fresh they have to be,
+// which questions are refused, and what is put under answers. `unforget docs policy --help` says what is in one.
+// uf_collection_ask follows it, whoever opens the collection.
+//
+// path: name of a TOML file, UTF-8, `path_len` bytes (at most 32,768), read only during the call; null for no policy.
+// Threads: calls on one collection wait for each other.
+//
+// UF_USAGE: `collection` is null, the path is empty, too long, not UTF-8 or has a NUL in it, or the policy is not sound;
+// the one before stays. UF_NOT_FOUND: there is no such file. UF_FAILED: it cannot be written.
+uf_status uf_collection_set_policy(uf_collection *collection,
+                                   const char *path,
+                                   size_t path_len);
+
+// Makes options with the defaults: five passages, by meaning and words, of all documents.
 //
 // out: gets them. The caller owns them and releases them with uf_search_options_free.
 // Threads: any.
@@ -898,6 +977,39 @@ uf_status uf_search_options_set_limit(uf_search_options *options, uint32_t limit
 // UF_USAGE: `options` is null, or `mode` is unknown.
 uf_status uf_search_options_set_mode(uf_search_options *options, uint32_t mode);
 
+// Searches in documents only whose path matches this glob, or another that was added: `*.md`, `notes/**`. What does not
+// begin at the root matches at any depth. Where documents, tags or a time are set too, all of them have to hold.
+//
+// glob: UTF-8, `glob_len` bytes (at most 32,768), read only during the call; whether it is a glob shows in the search.
+//
+// UF_USAGE: `options` or `glob` is null, the glob is empty, too long or not UTF-8, or there are 1,000 already.
+uf_status uf_search_options_add_path(uf_search_options *options,
+                                     const char *glob,
+                                     size_t glob_len);
+
+// Searches in this document only, or another that was added. As uf_search_options_add_path.
+//
+// document: its number, as uf_passages_document gives it.
+//
+// UF_USAGE: `options` is null, or there are 1,000 documents already.
+uf_status uf_search_options_add_document(uf_search_options *options, int64_t document);
+
+// Searches in documents only that were added with this tag, or another that was added. As uf_search_options_add_path.
+//
+// tag: UTF-8, `tag_len` bytes (at most 32,768), read only during the call.
+//
+// UF_USAGE: `options` or `tag` is null, the tag is empty, too long or not UTF-8, or there are 1,000 already.
+uf_status uf_search_options_add_tag(uf_search_options *options,
+                                    const char *tag,
+                                    size_t tag_len);
+
+// Searches in documents only whose file was written at this time or later, in seconds since 1970. As
+// uf_search_options_add_path.
+//
+// UF_USAGE: `options` is null.
+uf_status uf_search_options_set_since(uf_search_options *options,
+                                      int64_t seconds);
+
 // Releases options. Null is allowed and does nothing.
 void uf_search_options_free(uf_search_options *options);
 
@@ -909,8 +1021,8 @@ void uf_search_options_free(uf_search_options *options);
 // need the collection no more.
 // Threads: calls on one collection wait for each other.
 //
-// UF_USAGE: `collection`, `query` or `out` is null, or the query is empty, too long or not UTF-8. UF_INTERRUPTED: the
-// embedder's switch was raised. UF_FAILED: the engine or the database failed.
+// UF_USAGE: `collection`, `query` or `out` is null, the query is empty, too long or not UTF-8, or a path of the options is
+// no glob. UF_INTERRUPTED: the embedder's or the reranker's switch was raised. UF_FAILED: the engine or the database failed.
 uf_status uf_collection_search(uf_collection *collection,
                                const char *query,
                                size_t query_len,
@@ -991,26 +1103,83 @@ uf_status uf_passages_document(const uf_passages *passages, size_t index, int64_
 // Releases passages from uf_collection_search. Null is allowed and does nothing. Those of an answer belong to it.
 void uf_passages_free(uf_passages *passages);
 
-// Answers a question from a collection, with citations. Where nothing relevant is found the answer says so, and the
-// model is not asked.
+// Makes options with the defaults: three passages, quoted, and the collection's own policy.
+//
+// out: gets them. The caller owns them and releases them with uf_ask_options_free.
+// Threads: any.
+// UF_USAGE: `out` is null.
+uf_status uf_ask_options_new(uf_ask_options **out);
+
+// Sets the most passages that the model gets to read.
+//
+// UF_USAGE: `options` is null, or the number is 0 or above 1,000.
+uf_status uf_ask_options_set_passages(uf_ask_options *options, uint32_t n_passages);
+
+// Sets in which way to answer: one of UF_STYLE_. With a grammar in the options of generating it is free within that.
+//
+// UF_USAGE: `options` is null, or `style` is unknown.
+uf_status uf_ask_options_set_style(uf_ask_options *options,
+                                   uint32_t style);
+
+// Sets how near to the question, as a cosine, the best passage has to be; where none is, the documents do not answer it.
+//
+// UF_USAGE: `options` is null, or the number is not between -1 and 1.
+uf_status uf_ask_options_set_threshold(uf_ask_options *options,
+                                       float threshold);
+
+// Sets which documents to answer from: the paths, documents, tags and time of options for searching. Their limit and mode
+// have no effect here.
+//
+// search: from uf_search_options_new; copied as it is now.
+//
+// UF_USAGE: a pointer is null.
+uf_status uf_ask_options_set_filter(uf_ask_options *options,
+                                    const uf_search_options *search);
+
+// Sets a policy to follow in place of the collection's own. The file is read now.
+//
+// path: name of a TOML file, UTF-8, `path_len` bytes (at most 32,768), read only during the call.
+//
+// UF_USAGE: `options` or `path` is null, the path is empty, too long, not UTF-8 or has a NUL in it, or the policy is not
+// sound. UF_NOT_FOUND: there is no such file.
+uf_status uf_ask_options_set_policy(uf_ask_options *options,
+                                    const char *path,
+                                    size_t path_len);
+
+// Sets how to generate: tokens, sampling, grammar, switch.
+//
+// generate: from uf_generate_options_new; copied as it is now.
+//
+// UF_USAGE: a pointer is null.
+uf_status uf_ask_options_set_generate(uf_ask_options *options, const uf_generate_options *generate);
+
+// Releases options. Null is allowed and does nothing.
+void uf_ask_options_free(uf_ask_options *options);
+
+// Answers a question from a collection, with citations, under its policy. Where nothing relevant is found the answer says
+// so, and the model is not asked.
 //
 // session: computes the answer, with its adapters; an answer that it is making ends.
 // question: UTF-8, `question_len` bytes (at most 16 MiB), read only during the call.
-// n_passages: most passages that the model gets to read; 0 for the default.
-// options: from uf_generate_options_new, or null for the defaults; only borrowed.
+// options: from uf_ask_options_new, or null for the defaults; only borrowed.
+// callback: gets what the model says as it says it, without the numbers of sources, which are known at the end; null for
+// none. What it stops is an answer that was cut short.
+// user_data: handed to the callback; may be null.
 // out: gets the answer. The caller owns it and releases it with uf_answer_free; it needs nothing else any more.
-// Threads: calls on one collection or session wait for each other.
+// Threads: calls on one collection or session wait for each other. The callback may use neither of them, nor the
+// collection's embedder.
 //
-// UF_USAGE: `collection`, `session`, `question` or `out` is null, the question is empty, too long or not UTF-8, there
-// are more than 1,000 passages, or an option is out of range. UF_INTERRUPTED: a switch was raised before the first word
-// of the answer; afterwards the answer is cut short, and its finish reason says so. UF_FAILED: not even one passage fits
+// UF_USAGE: `collection`, `session`, `question` or `out` is null, the question is empty, too long or not UTF-8, an option
+// is out of range, or the collection's policy is not sound. UF_INTERRUPTED: a switch was raised before the first word of
+// the answer; afterwards the answer is cut short, and its finish reason says so. UF_FAILED: not even one passage fits
 // into the context, or the engine or the database failed.
 uf_status uf_collection_ask(uf_collection *collection,
                             uf_session *session,
                             const char *question,
                             size_t question_len,
-                            uint32_t n_passages,
-                            const uf_generate_options *options,
+                            const uf_ask_options *options,
+                            uf_text_callback callback,
+                            void *user_data,
                             uf_answer **out);
 
 // What an answer says, with [1] and so on where it cites.
@@ -1033,6 +1202,23 @@ uf_status uf_answer_citations(const uf_answer *answer, const uf_passages **out);
 // Threads: any.
 // UF_USAGE: a pointer is null.
 uf_status uf_answer_grounded(const uf_answer *answer, uint32_t *out);
+
+// What came of the question: one of UF_ANSWER_.
+//
+// out: gets it.
+// Threads: any.
+// UF_USAGE: a pointer is null.
+uf_status uf_answer_status(const uf_answer *answer, uint32_t *out);
+
+// The whole answer as JSON: besides what the other functions say, each claim with how well it is supported, the passages
+// that the model read, and what policies decided.
+//
+// text, text_len: get a text that belongs to the answer and lives as long as it.
+// Threads: any.
+// UF_USAGE: a pointer is null.
+uf_status uf_answer_json(const uf_answer *answer,
+                         const char **text,
+                         size_t *text_len);
 
 // Why an answer ended: one of UF_FINISH_.
 //

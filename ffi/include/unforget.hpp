@@ -86,6 +86,12 @@ template <typename Function> struct thrower {
     }
 };
 
+using text_thrower = thrower<std::function<bool(std::string_view)>>;
+
+inline int on_text(const char *text, std::size_t len, void *user_data) {
+    return (*static_cast<text_thrower *>(user_data))(std::string_view(text, len));
+}
+
 } // namespace detail
 
 /// Stops work from another thread, until it is lowered.
@@ -392,8 +398,8 @@ class session {
 
     /// Hands the rest of the answer to a function, whose false stops it (and throws UF_INTERRUPTED).
     void run(std::function<bool(std::string_view)> on_text) {
-        detail::thrower<std::function<bool(std::string_view)>> thrower{std::move(on_text), nullptr};
-        thrower.check(uf_session_run(get(), run_piece, &thrower));
+        detail::text_thrower thrower{std::move(on_text), nullptr};
+        thrower.check(uf_session_run(get(), detail::on_text, &thrower));
     }
 
     /// The whole answer.
@@ -431,11 +437,6 @@ class session {
         detail::check(uf_session_options_set_batch(made.get(), chosen.n_batch, chosen.n_ubatch));
         detail::check(uf_session_options_set_n_threads(made.get(), chosen.n_threads));
         return made;
-    }
-
-    static int run_piece(const char *text, std::size_t len, void *user_data) {
-        auto &thrower = *static_cast<detail::thrower<std::function<bool(std::string_view)>> *>(user_data);
-        return thrower(std::string_view(text, len));
     }
 
     handle handle_;
@@ -507,9 +508,34 @@ inline std::vector<passage> read(const uf_passages *from) {
 /// An answer from documents.
 struct cited_answer {
     std::string text;
+    std::uint32_t status = UF_ANSWER_GIVEN;
     bool grounded = false;
     std::uint32_t finish_reason = UF_FINISH_STOP;
     std::vector<passage> citations;
+    std::string json; // all of it: claims, passages, what policies decided
+};
+
+/// How to add documents.
+struct add_options {
+    std::vector<std::string> tags;
+    bool redact = false;
+};
+
+/// How to search; what is empty does not narrow it.
+struct search_options {
+    std::uint32_t limit = 5, mode = UF_SEARCH_HYBRID;
+    std::vector<std::string> paths, tags;
+    std::vector<std::int64_t> documents;
+    std::optional<std::int64_t> since; // seconds since 1970
+};
+
+/// How to answer from documents.
+struct ask_options {
+    std::uint32_t n_passages = 3, style = UF_STYLE_QUOTE;
+    std::optional<float> threshold;
+    search_options from; // which documents; limit and mode have no effect
+    std::string policy; // path; empty for the collection's own
+    generate_options generate;
 };
 
 /// What came of adding or following documents.
@@ -518,6 +544,46 @@ struct changes {
     std::vector<std::pair<std::string, std::string>> skipped; // path and reason
 };
 
+namespace detail {
+
+using add_builder = owner<uf_add_options, uf_add_options_free>;
+using search_builder = owner<uf_search_options, uf_search_options_free>;
+using ask_builder = owner<uf_ask_options, uf_ask_options_free>;
+
+inline add_builder build(const add_options &chosen) {
+    auto made = make<add_builder>(uf_add_options_new);
+    check(uf_add_options_set_redact(made.get(), chosen.redact));
+    for (const auto &tag : chosen.tags) check(uf_add_options_add_tag(made.get(), tag.data(), tag.size()));
+    return made;
+}
+
+inline search_builder build(const search_options &chosen) {
+    auto made = make<search_builder>(uf_search_options_new);
+    auto *options = made.get();
+    check(uf_search_options_set_limit(options, chosen.limit));
+    check(uf_search_options_set_mode(options, chosen.mode));
+    for (const auto &path : chosen.paths) check(uf_search_options_add_path(options, path.data(), path.size()));
+    for (const auto &tag : chosen.tags) check(uf_search_options_add_tag(options, tag.data(), tag.size()));
+    for (auto document : chosen.documents) check(uf_search_options_add_document(options, document));
+    if (chosen.since) check(uf_search_options_set_since(options, *chosen.since));
+    return made;
+}
+
+inline ask_builder build(const ask_options &chosen) {
+    auto made = make<ask_builder>(uf_ask_options_new);
+    auto *options = made.get();
+    check(uf_ask_options_set_passages(options, chosen.n_passages));
+    check(uf_ask_options_set_style(options, chosen.style));
+    if (chosen.threshold) check(uf_ask_options_set_threshold(options, *chosen.threshold));
+    if (!chosen.policy.empty())
+        check(uf_ask_options_set_policy(options, chosen.policy.data(), chosen.policy.size()));
+    check(uf_ask_options_set_filter(options, build(chosen.from).get()));
+    check(uf_ask_options_set_generate(options, build(chosen.generate).get()));
+    return made;
+}
+
+} // namespace detail
+
 /// Documents in a folder of their own, searchable.
 class collection {
   public:
@@ -525,9 +591,11 @@ class collection {
         return uf_collection_open(path.data(), path.size(), with.get(), out);
     })) {}
 
-    changes add(std::string_view path, progress watch = nullptr) {
+    changes add(std::string_view path, progress watch = nullptr) { return add(path, add_options(), std::move(watch)); }
+    changes add(std::string_view path, const add_options &chosen, progress watch = nullptr) {
+        auto options = detail::build(chosen);
         return change(std::move(watch), [&](auto callback, auto data, auto out) {
-            return uf_collection_add(get(), path.data(), path.size(), callback, data, out);
+            return uf_collection_add(get(), path.data(), path.size(), options.get(), callback, data, out);
         });
     }
     changes sync(progress watch = nullptr) {
@@ -541,40 +609,55 @@ class collection {
         return detail::value<std::uint64_t>([&](auto out) { return uf_collection_count(get(), which, out); });
     }
 
-    std::vector<passage> search(std::string_view query, std::uint32_t limit = 5, std::uint32_t mode = UF_SEARCH_HYBRID) {
-        auto options = detail::make<search_builder>(uf_search_options_new);
-        detail::check(uf_search_options_set_limit(options.get(), limit));
-        detail::check(uf_search_options_set_mode(options.get(), mode));
+    /// A cross-encoder that reads the best passages again.
+    void set_reranker(const model &with, const cancel *stop = nullptr) {
+        detail::check(uf_collection_set_reranker(get(), with.get(), nullptr, stop ? stop->get() : nullptr));
+    }
+    /// A TOML file that the collection keeps a copy of; nothing for no policy.
+    void set_policy(std::optional<std::string_view> path) {
+        detail::check(uf_collection_set_policy(get(), path ? path->data() : nullptr, path ? path->size() : 0));
+    }
+
+    std::vector<passage> search(std::string_view query, const search_options &chosen = {}) {
+        auto options = detail::build(chosen);
         auto found = detail::make<found_handle>([&](uf_passages **out) {
             return uf_collection_search(get(), query.data(), query.size(), options.get(), out);
         });
         return detail::read(found.get());
     }
 
-    cited_answer ask(session &with, std::string_view question, const generate_options &chosen = {},
-                     std::uint32_t n_passages = 0) {
+    /// What the model says goes to a function as it is said, if there is one; its false cuts the answer short.
+    cited_answer ask(session &with, std::string_view question, const ask_options &chosen = {},
+                     std::function<bool(std::string_view)> on_text = nullptr) {
         auto options = detail::build(chosen);
-        auto made = detail::make<answer_handle>([&](uf_answer **out) {
-            return uf_collection_ask(get(), with.get(), question.data(), question.size(), n_passages, options.get(), out);
-        });
-        const auto *from = made.get();
-        cited_answer answer;
-        answer.text = detail::view([&](auto text, auto len) { return uf_answer_text(from, text, len); });
-        answer.grounded = detail::value<std::uint32_t>([&](auto out) { return uf_answer_grounded(from, out); }) != 0;
-        detail::check(uf_answer_finish_reason(from, &answer.finish_reason));
-        answer.citations =
-            detail::read(detail::value<const uf_passages *>([&](auto out) { return uf_answer_citations(from, out); }));
-        return answer;
+        detail::text_thrower thrower{std::move(on_text), nullptr};
+        uf_answer *out = nullptr;
+        auto status = uf_collection_ask(get(), with.get(), question.data(), question.size(), options.get(),
+                                        thrower.function ? detail::on_text : nullptr, &thrower, &out);
+        answer_handle made(out);
+        thrower.check(status);
+        return read(made.get());
     }
 
     uf_collection *get() const noexcept { return handle_.get(); }
 
   private:
     using handle = detail::owner<uf_collection, uf_collection_free>;
-    using search_builder = detail::owner<uf_search_options, uf_search_options_free>;
     using found_handle = detail::owner<uf_passages, uf_passages_free>;
     using answer_handle = detail::owner<uf_answer, uf_answer_free>;
     using changes_handle = detail::owner<uf_changes, uf_changes_free>;
+
+    static cited_answer read(const uf_answer *from) {
+        cited_answer answer;
+        answer.text = detail::view([&](auto text, auto len) { return uf_answer_text(from, text, len); });
+        answer.json = detail::view([&](auto text, auto len) { return uf_answer_json(from, text, len); });
+        detail::check(uf_answer_status(from, &answer.status));
+        answer.grounded = detail::value<std::uint32_t>([&](auto out) { return uf_answer_grounded(from, out); }) != 0;
+        detail::check(uf_answer_finish_reason(from, &answer.finish_reason));
+        answer.citations =
+            detail::read(detail::value<const uf_passages *>([&](auto out) { return uf_answer_citations(from, out); }));
+        return answer;
+    }
 
     template <typename Call> static changes change(progress watch, Call call) {
         detail::thrower<progress> thrower{std::move(watch), nullptr};

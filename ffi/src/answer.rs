@@ -1,13 +1,14 @@
 //! An answer from documents, with its citations.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
-use unforget::engine::{GenerateOptions, Outcome};
-use unforget::rag::{AskOptions, GroundedAnswer, ask};
+use unforget::engine::Outcome;
+use unforget::rag::{AskOptions, GroundedAnswer, Status, ask_streaming};
 
+use crate::ask_options::uf_ask_options;
 use crate::boundary::call;
 use crate::collection::uf_collection;
-use crate::generate_options::uf_generate_options;
+use crate::generate::uf_text_callback;
 use crate::handle::{borrow, free, give, optional};
 use crate::out::{Out, TextOut};
 use crate::passages::uf_passages;
@@ -15,39 +16,50 @@ use crate::session::uf_session;
 use crate::status::uf_status;
 use crate::{outcome, text};
 
-/// Most passages in a prompt: more than any context takes.
-const MAX_PASSAGES: u32 = 1000;
+/// For uf_answer_status: the model was asked, with passages.
+pub const UF_ANSWER_GIVEN: u32 = 0;
+/// For uf_answer_status: no passage is near enough to the question, or may be quoted. The model was not asked.
+pub const UF_ANSWER_NOT_IN_DOCUMENTS: u32 = 1;
+/// For uf_answer_status: the policy does not allow an answer. The model was not asked.
+pub const UF_ANSWER_REFUSED: u32 = 2;
 
 /// An answer from documents. Opaque, never changed: any number of threads may use it at once.
 pub struct uf_answer {
     outcome: Outcome,
+    status: Status,
     grounded: bool,
     citations: uf_passages,
+    json: String,
 }
 
-impl From<GroundedAnswer> for uf_answer {
-    fn from(answer: GroundedAnswer) -> Self {
+impl uf_answer {
+    fn new(answer: GroundedAnswer) -> Self {
         Self {
+            json: answer.to_json(),
             outcome: answer.outcome,
+            status: answer.status,
             grounded: answer.grounded,
             citations: uf_passages::cited(answer.citations),
         }
     }
 }
 
-/// Answers a question from a collection, with citations. Where nothing relevant is found the answer says so, and the
-/// model is not asked.
+/// Answers a question from a collection, with citations, under its policy. Where nothing relevant is found the answer says
+/// so, and the model is not asked.
 ///
 /// session: computes the answer, with its adapters; an answer that it is making ends.
 /// question: UTF-8, `question_len` bytes (at most 16 MiB), read only during the call.
-/// n_passages: most passages that the model gets to read; 0 for the default.
-/// options: from uf_generate_options_new, or null for the defaults; only borrowed.
+/// options: from uf_ask_options_new, or null for the defaults; only borrowed.
+/// callback: gets what the model says as it says it, without the numbers of sources, which are known at the end; null for
+/// none. What it stops is an answer that was cut short.
+/// user_data: handed to the callback; may be null.
 /// out: gets the answer. The caller owns it and releases it with uf_answer_free; it needs nothing else any more.
-/// Threads: calls on one collection or session wait for each other.
+/// Threads: calls on one collection or session wait for each other. The callback may use neither of them, nor the
+/// collection's embedder.
 ///
-/// UF_USAGE: `collection`, `session`, `question` or `out` is null, the question is empty, too long or not UTF-8, there
-/// are more than 1,000 passages, or an option is out of range. UF_INTERRUPTED: a switch was raised before the first word
-/// of the answer; afterwards the answer is cut short, and its finish reason says so. UF_FAILED: not even one passage fits
+/// UF_USAGE: `collection`, `session`, `question` or `out` is null, the question is empty, too long or not UTF-8, an option
+/// is out of range, or the collection's policy is not sound. UF_INTERRUPTED: a switch was raised before the first word of
+/// the answer; afterwards the answer is cut short, and its finish reason says so. UF_FAILED: not even one passage fits
 /// into the context, or the engine or the database failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uf_collection_ask(
@@ -55,8 +67,9 @@ pub unsafe extern "C" fn uf_collection_ask(
     session: *mut uf_session,
     question: *const c_char,
     question_len: usize,
-    n_passages: u32,
-    options: *const uf_generate_options,
+    options: *const uf_ask_options,
+    callback: uf_text_callback,
+    user_data: *mut c_void,
     out: *mut *mut uf_answer,
 ) -> uf_status {
     call(|| {
@@ -70,33 +83,23 @@ pub unsafe extern "C" fn uf_collection_ask(
                 Out::new("out", out)?,
             )
         };
-        let options = ask_options(n_passages, options)?;
+        let options = options.map_or_else(AskOptions::default, |it| it.options.clone());
+        let mut tell = |piece: &str| match callback {
+            // SAFETY: the caller promises a function with this signature that returns; the piece outlives the call.
+            Some(callback) => unsafe {
+                callback(piece.as_ptr().cast(), piece.len(), user_data) == 0
+            },
+            None => true,
+        };
         let answer = collection.with(|collection, embedder| {
             session.timeline.with("session", |timeline| {
-                ask(question, collection, embedder, timeline.session(), &options)
+                let session = timeline.session();
+                ask_streaming(question, collection, embedder, session, &options, &mut tell)
             })
         })?;
-        out.write(give(uf_answer::from(answer)));
+        out.write(give(uf_answer::new(answer)));
         Ok(())
     })
-}
-
-fn ask_options(
-    n_passages: u32,
-    options: Option<&uf_generate_options>,
-) -> unforget::Result<AskOptions> {
-    if n_passages > MAX_PASSAGES {
-        let expected = format!("at most {MAX_PASSAGES}");
-        return Err(text::unknown("n_passages", n_passages, &expected));
-    }
-    let mut ask = AskOptions {
-        generate: options.map_or_else(GenerateOptions::default, |it| it.options.clone()),
-        ..AskOptions::default()
-    };
-    if n_passages > 0 {
-        ask.passages = n_passages as usize;
-    }
-    Ok(ask)
 }
 
 /// What an answer says, with [1] and so on where it cites.
@@ -110,12 +113,8 @@ pub unsafe extern "C" fn uf_answer_text(
     text: *mut *const c_char,
     text_len: *mut usize,
 ) -> uf_status {
-    call(|| {
-        // SAFETY: the header's rules, for both.
-        let (answer, out) = unsafe { (borrow("answer", answer)?, TextOut::new(text, text_len)?) };
-        out.write(&answer.outcome.text);
-        Ok(())
-    })
+    // SAFETY: the header's rules.
+    unsafe { lend(answer, text, text_len, |answer| &answer.outcome.text) }
 }
 
 /// What an answer cites.
@@ -141,6 +140,41 @@ pub unsafe extern "C" fn uf_answer_citations(
 pub unsafe extern "C" fn uf_answer_grounded(answer: *const uf_answer, out: *mut u32) -> uf_status {
     // SAFETY: the header's rules.
     unsafe { read(answer, out, |answer| Ok(u32::from(answer.grounded))) }
+}
+
+/// What came of the question: one of UF_ANSWER_.
+///
+/// out: gets it.
+/// Threads: any.
+/// UF_USAGE: a pointer is null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uf_answer_status(answer: *const uf_answer, out: *mut u32) -> uf_status {
+    // SAFETY: the header's rules.
+    unsafe {
+        read(answer, out, |answer| {
+            Ok(match answer.status {
+                Status::Answered => UF_ANSWER_GIVEN,
+                Status::NotInDocuments => UF_ANSWER_NOT_IN_DOCUMENTS,
+                Status::Refused => UF_ANSWER_REFUSED,
+            })
+        })
+    }
+}
+
+/// The whole answer as JSON: besides what the other functions say, each claim with how well it is supported, the passages
+/// that the model read, and what policies decided.
+///
+/// text, text_len: get a text that belongs to the answer and lives as long as it.
+/// Threads: any.
+/// UF_USAGE: a pointer is null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn uf_answer_json(
+    answer: *const uf_answer,
+    text: *mut *const c_char,
+    text_len: *mut usize,
+) -> uf_status {
+    // SAFETY: the header's rules.
+    unsafe { lend(answer, text, text_len, |answer| &answer.json) }
 }
 
 /// Why an answer ended: one of UF_FINISH_.
@@ -208,6 +242,24 @@ unsafe fn read<T>(
         // SAFETY: the caller keeps this function's promise.
         let (answer, out) = unsafe { (borrow("answer", answer)?, Out::new("out", out)?) };
         out.write(get(answer)?);
+        Ok(())
+    })
+}
+
+/// A text of an answer.
+///
+/// # Safety
+/// The header's rules.
+unsafe fn lend(
+    answer: *const uf_answer,
+    text: *mut *const c_char,
+    text_len: *mut usize,
+    get: impl FnOnce(&uf_answer) -> &str,
+) -> uf_status {
+    call(|| {
+        // SAFETY: the caller keeps this function's promise.
+        let (answer, out) = unsafe { (borrow("answer", answer)?, TextOut::new(text, text_len)?) };
+        out.write(get(answer));
         Ok(())
     })
 }

@@ -10,11 +10,12 @@ use unforget::rag::{
     Collection, Embed as _, EngineEmbedder, IngestOptions, IngestReport, Progress,
 };
 
+use crate::add_options::uf_add_options;
 use crate::boundary::call;
 use crate::changes::uf_changes;
 use crate::embedder::{SharedEmbedder, uf_embedder};
 use crate::exclusive::Exclusive;
-use crate::handle::{borrow, free, give};
+use crate::handle::{borrow, free, give, optional};
 use crate::out::Out;
 use crate::progress::{Listener, uf_progress_callback};
 use crate::status::uf_status;
@@ -29,11 +30,13 @@ pub const UF_COLLECTION_PASSAGES: u32 = 1;
 /// the same folder may be opened several times, also by several processes.
 pub struct uf_collection {
     embedder: Arc<SharedEmbedder>,
-    collection: Exclusive<Collection>,
+    pub(crate) collection: Exclusive<Collection>,
 }
 
 impl uf_collection {
     /// Works on the collection with its embedder.
+    ///
+    /// The embedder is taken second by everybody, so that no two calls wait for each other.
     pub(crate) fn with<R>(
         &self,
         work: impl FnOnce(&mut Collection, &mut EngineEmbedder) -> Result<R>,
@@ -88,35 +91,38 @@ pub unsafe extern "C" fn uf_collection_open(
 /// a stop stays.
 ///
 /// path: UTF-8, `path_len` bytes (at most 32,768), read only during the call.
+/// options: from uf_add_options_new, or null for the defaults; only borrowed.
 /// callback: hears of each file and each batch (bytes done and in all), and can stop; null for none.
 /// user_data: handed to the callback; may be null.
 /// out: gets what changed, if it is not null. The caller owns it and releases it with uf_changes_free.
 /// Threads: calls on one collection wait for each other.
 ///
-/// UF_USAGE: `collection` or `path` is null, or the path is empty, too long, not UTF-8 or has a NUL in it.
-/// UF_NOT_FOUND: there is nothing at the path. UF_INTERRUPTED: the callback or the embedder's switch stopped it.
+/// UF_USAGE: `collection` or `path` is null, the path is empty, too long, not UTF-8 or has a NUL in it, or a tag of the
+/// options is too long or has line breaks. UF_NOT_FOUND: there is nothing at the path. UF_INTERRUPTED: the callback or the embedder's switch stopped it.
 /// UF_FAILED: another process is writing, the disk is full, or the engine failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uf_collection_add(
     collection: *mut uf_collection,
     path: *const c_char,
     path_len: usize,
+    options: *const uf_add_options,
     callback: uf_progress_callback,
     user_data: *mut c_void,
     out: *mut *mut uf_changes,
 ) -> uf_status {
     call(|| {
-        // SAFETY: the header's rules, for all three.
-        let (collection, path, listener) = unsafe {
+        // SAFETY: the header's rules, for all four.
+        let (collection, path, options, listener) = unsafe {
             (
                 borrow("collection", collection)?,
                 text::path(path, path_len)?,
+                optional(options),
                 Listener::new(callback, user_data),
             )
         };
         let paths = [PathBuf::from(path)];
+        let options = options.map_or_else(IngestOptions::default, |it| it.options.clone());
         let report = collection.with(|collection, embedder| {
-            let options = IngestOptions::default();
             collection.add(&paths, embedder, &options, &mut |at| tell(&listener, at))
         })?;
         // SAFETY: the header's rules.
@@ -125,7 +131,8 @@ pub unsafe extern "C" fn uf_collection_add(
     })
 }
 
-/// Walks everything that was ever added again: takes what is new, updates what changed, removes what is gone.
+/// Walks everything that was ever added again: takes what is new, updates what changed, removes what is gone. Tags and
+/// redaction are as they were when it was added.
 ///
 /// As uf_collection_add.
 #[unsafe(no_mangle)]

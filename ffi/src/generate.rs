@@ -47,7 +47,7 @@ pub unsafe extern "C" fn uf_session_start_chat(
             if chat.messages.is_empty() {
                 return Err(text::invalid("chat", String::new(), "at least one message"));
             }
-            model.tokenize_prompt(&model.chat_template()?.render(&chat.messages)?)
+            model.tokenize_chat(&chat.messages)
         })
     }
 }

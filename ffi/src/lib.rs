@@ -43,13 +43,21 @@ pub mod outcome;
 
 pub mod embedder;
 
+pub mod add_options;
+
 pub mod collection;
 
 pub mod changes;
 
+pub mod reranker;
+
+pub mod policy;
+
 pub mod search_options;
 
 pub mod passages;
+
+pub mod ask_options;
 
 pub mod answer;
 

@@ -85,8 +85,8 @@ impl uf_passages {
 /// need the collection no more.
 /// Threads: calls on one collection wait for each other.
 ///
-/// UF_USAGE: `collection`, `query` or `out` is null, or the query is empty, too long or not UTF-8. UF_INTERRUPTED: the
-/// embedder's switch was raised. UF_FAILED: the engine or the database failed.
+/// UF_USAGE: `collection`, `query` or `out` is null, the query is empty, too long or not UTF-8, or a path of the options is
+/// no glob. UF_INTERRUPTED: the embedder's or the reranker's switch was raised. UF_FAILED: the engine or the database failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn uf_collection_search(
     collection: *mut uf_collection,
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn uf_collection_search(
                 Out::new("out", out)?,
             )
         };
-        let options = options.map_or_else(SearchOptions::default, uf_search_options::options);
+        let options = options.map_or_else(SearchOptions::default, |it| it.options.clone());
         let found =
             collection.with(|collection, engine| collection.search(query, engine, &options))?;
         out.write(give(uf_passages::found(found.hits)));

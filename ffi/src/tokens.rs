@@ -92,7 +92,7 @@ pub unsafe extern "C" fn uf_model_detokenize(
         };
         // SAFETY: the header's rules.
         let tokens = unsafe { read(&model.opened.model, tokens, n_tokens) }?;
-        out.write(model.opened.model.detokenize(&tokens).as_bytes())
+        out.write(model.opened.model.detokenize(&tokens)?.as_bytes())
     })
 }
 
@@ -110,15 +110,7 @@ pub(crate) unsafe fn read(model: &Model, pointer: *const i32, n: usize) -> Resul
     }
     // SAFETY: not null, and the caller promises `n` numbers.
     let numbers = unsafe { std::slice::from_raw_parts(pointer, n) };
-    let n_vocab = model.n_vocab();
-    let is_known = |&token: &i32| usize::try_from(token).is_ok_and(|token| token < n_vocab);
-    match numbers.iter().find(|token| !is_known(token)) {
-        None => Ok(numbers.iter().copied().map(Token).collect()),
-        // The engine would abort on it.
-        Some(token) => Err(text::invalid(
-            "token",
-            token.to_string(),
-            format!("0 to {}", n_vocab.saturating_sub(1)),
-        )),
-    }
+    let tokens: Vec<Token> = numbers.iter().copied().map(Token).collect();
+    model.check_tokens(&tokens)?;
+    Ok(tokens)
 }

@@ -183,6 +183,7 @@ impl MeasureArgs {
         let mut options = MeasureOptions::of(tier);
         if self.all {
             options.sizes.looks = 1;
+            options.sizes.extension = 1;
         }
         MeasureOptions {
             cache: (!self.no_cache).then(|| home.guard_cache()),

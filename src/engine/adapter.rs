@@ -15,6 +15,30 @@ use crate::llama::LoraAdapter;
 
 /// A LoRA adapter, loaded next to a [`Model`]. Cheap to clone; its memory is freed with the last clone and the last
 /// session that uses it.
+///
+/// # Examples
+/// ```
+/// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-home/models/smollm2"))?;
+/// # use unforget_quant::{gguf::Gguf, lora};
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("triage.gguf");
+/// # let peft = concat!(env!("CARGO_MANIFEST_DIR"), "/models/adapters/triage-gentle");
+/// # lora::convert_peft(peft.as_ref(), &Gguf::open("SmolLM2-135M-Instruct.Q4_1.gguf".as_ref())?, &file)?;
+/// use unforget::engine::{Adapter, AdapterStack, ChatMessage, GenerateOptions, Model, ModelOptions, Session,
+///                        SessionOptions};
+///
+/// let model = Model::open("SmolLM2-135M-Instruct.Q4_1.gguf".as_ref(), ModelOptions::default())?;
+/// let mut stack = AdapterStack::base();
+/// stack.push(Adapter::load(&model, &file, "triage")?, 1.0)?;
+///
+/// let mut session = Session::new(&model, &SessionOptions::default())?;
+/// session.set_adapters(stack)?;
+/// let ticket = "Triage this support ticket.\n\nUrgent: Ion has been unreachable since Friday.";
+/// let prompt = model.tokenize_chat(&[ChatMessage::user(ticket)])?;
+/// let options = GenerateOptions { max_tokens: 24, ..GenerateOptions::default() };
+/// assert!(session.generate(&prompt, &options)?.run(|_| true)?.text.contains("severity"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Adapter {
     name: String,

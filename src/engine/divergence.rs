@@ -35,6 +35,12 @@ impl Normalizer {
     pub fn log_probability(&self, logit: f32) -> f64 {
         f64::from(logit) - self.log_sum
     }
+
+    /// Index of the likeliest entry of the row that this is the normalizer of, the first of equals.
+    #[must_use]
+    pub fn top(&self, logits: &[f32]) -> Option<usize> {
+        index_of(logits, self.max)
+    }
 }
 
 /// How far two distributions over the next token are apart.

@@ -10,6 +10,7 @@
 mod adapter;
 mod bench;
 mod chat_tokens;
+mod common_prefix;
 #[cfg(feature = "serve")]
 mod constraint;
 pub mod divergence;
@@ -68,7 +69,7 @@ pub use sampling::SamplingParams;
 pub use scheduler::{
     CompletionRequest, Event, Finished, Scheduler, SchedulerOptions, SchedulerStats, Sink,
 };
-pub use scorer::{GreedyAnswer, RowAt, ScoreItem, Scorer, ScorerOptions};
+pub use scorer::{GreedyAnswer, Opening, RowAt, ScoreItem, Scorer, ScorerOptions};
 pub use session::{Prefill, Session, SessionOptions};
 pub use stack::AdapterStack;
 pub use stack_cost::StackCost;

@@ -322,17 +322,35 @@ impl Model {
         Ok(self.0.engine.tokenize(text, false, false)?.len())
     }
 
-    /// The text of tokens, lossy where they end inside a character.
-    #[must_use]
-    pub fn detokenize(&self, tokens: &[Token]) -> String {
+    /// Checks tokens that come from elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for the first one that is not of the vocabulary.
+    pub fn check_tokens(&self, tokens: &[Token]) -> Result<()> {
+        match tokens.iter().find(|token| !self.0.engine.knows(**token)) {
+            None => Ok(()),
+            Some(stranger) => Err(Error::InvalidArgument {
+                what: "token",
+                value: stranger.0.to_string(),
+                expected: format!("0 to {}", self.n_vocab().saturating_sub(1)),
+            }),
+        }
+    }
+
+    /// The text of tokens, lossy where they end inside a character. Control tokens have none.
+    ///
+    /// # Errors
+    /// As [`Self::check_tokens`].
+    pub fn detokenize(&self, tokens: &[Token]) -> Result<String> {
+        self.check_tokens(tokens)?;
         let mut bytes = Vec::new();
         for &token in tokens {
             self.0.engine.append_piece(token, &mut bytes);
         }
-        String::from_utf8_lossy(&bytes).into_owned()
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The bytes of a token as text; none for a control token.
+    /// The bytes of a token as text; none for a control token, and for one that is not of the vocabulary.
     #[must_use]
     pub fn plain_bytes(&self, token: Token) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -340,7 +358,8 @@ impl Model {
         bytes
     }
 
-    /// The bytes of a token; those of a control token are its name, such as `<|im_end|>`.
+    /// The bytes of a token; those of a control token are its name, such as `<|im_end|>`. None for a token that is not of
+    /// the vocabulary.
     #[must_use]
     pub fn token_bytes(&self, token: Token) -> Vec<u8> {
         match self.plain_bytes(token) {

@@ -2,7 +2,7 @@
 //!
 //! llama.cpp has several kernels for a product and chooses by the number of tokens. For some types all of them add in the
 //! same order, for others a batch differs from single tokens in the last bits, and the likeliest token may be another one.
-//! `tests/alone.rs` compares bit by bit, type by type.
+//! `tests/reuse.rs` compares bit by bit, on a file of the types that are taken.
 
 use unforget_quant::ggml::GgmlType;
 use unforget_quant::gguf::Gguf;

@@ -12,6 +12,18 @@ use crate::llama::{Batch, CancelToken, Context, ContextParams, Token};
 const MAX_PAIR: usize = 512;
 
 /// Scores pairs of a question and a text with a cross-encoder: a GGUF whose pooling type is RANK.
+///
+/// # Examples
+/// ```no_run
+/// use unforget::engine::{CancelToken, Model, ModelOptions, Reranker, SessionOptions};
+///
+/// let model = Model::open("bge-reranker-base.gguf".as_ref(), ModelOptions::default())?;
+/// let mut reranker = Reranker::new(&model, &SessionOptions::default())?;
+/// let texts = ["The mower is in the green shed.", "The ferry leaves at nine."];
+/// let scores = reranker.score("Where is the mower?", &texts, &CancelToken::default())?;
+/// assert!(scores[0] > scores[1]);
+/// # Ok::<(), unforget::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Reranker {
     model: Model,

@@ -3,6 +3,7 @@
 mod drafts;
 mod prefixes;
 
+use super::common_prefix::common_prefix;
 use super::generation::{GenerateOptions, Generation};
 use super::model::Model;
 use super::prefix_cache::{KeptPrefixes, PrefixCache};
@@ -223,8 +224,9 @@ impl Session {
     /// token in [`Self::logits`].
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if the prompt is empty, [`Error::ContextFull`] if it does not fit with at least one
-    /// token of answer, [`Error::Interrupted`]; what was computed by then is kept.
+    /// [`Error::InvalidArgument`] if the prompt is empty or has a token that is not of the vocabulary,
+    /// [`Error::ContextFull`] if it does not fit with at least one token of answer, [`Error::Interrupted`]; what was
+    /// computed by then is kept.
     pub fn prefill(&mut self, prompt: &[Token], cancel: &CancelToken) -> Result<Prefill> {
         if prompt.is_empty() {
             return Err(Error::InvalidArgument {
@@ -239,6 +241,7 @@ impl Session {
                 n_ctx: self.n_ctx(),
             });
         }
+        self.model.check_tokens(prompt)?;
         self.rewind_to(prompt);
         self.restore(prompt);
         let cached = self.tokens.len();
@@ -323,8 +326,4 @@ impl Session {
         self.output = (outputs != Outputs::None).then(|| tokens.len() - 1);
         Ok(())
     }
-}
-
-fn common_prefix(a: &[Token], b: &[Token]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }

@@ -86,18 +86,30 @@ pub struct Work {
     pub tokens_per_s: f64,
     /// Tokens a second of the bare prefill, measured in the same run.
     pub raw_prefill_tokens_per_s: f64,
-    /// Seconds that the bare prefill of all these tokens would take at the speed measured in the same run: the floor.
+    /// Seconds that the bare prefill of all these tokens, without logits, would take at the speed measured in the same run.
     #[serde(default)]
     pub prefill_floor_seconds: f64,
+    /// Rows of logits computed: one for each token that was scored or chosen.
+    #[serde(default)]
+    pub n_rows: u64,
+    /// Seconds that these rows take beyond the prefill, at the speed measured in the same run.
+    #[serde(default)]
+    pub rows_floor_seconds: f64,
     /// Whether the base's scores came from the cache.
     pub base_cached: bool,
 }
 
 impl Work {
-    /// How near to the floor it came: 1 is as fast as the bare prefill.
+    /// How near it came to the bare prefill of its tokens, without any logits: 1 is as fast.
+    #[must_use]
+    pub fn share_of_prefill(&self) -> f64 {
+        self.prefill_floor_seconds / self.seconds.max(1e-9)
+    }
+
+    /// How near it came to its floor, the prefill with the rows of logits that were asked for: 1 is as fast.
     #[must_use]
     pub fn share_of_floor(&self) -> f64 {
-        self.prefill_floor_seconds / self.seconds.max(1e-9)
+        (self.prefill_floor_seconds + self.rows_floor_seconds) / self.seconds.max(1e-9)
     }
 }
 

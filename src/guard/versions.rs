@@ -1,13 +1,13 @@
 //! Scores an adapter's versions on the tasks that they were trained for, one after another: the matrix of
 //! [`super::continual`].
 
-use super::check::{MeasureOptions, cache, tracks};
+use super::check::{MeasureOptions, cache, scorer_options, tracks};
 use super::continual::ScoreMatrix;
 use super::measure::{Run, Track};
 use super::measurement::Series;
 use super::metric::Metric;
 use super::suite::{DOMAIN, Suite};
-use crate::engine::{AdapterStack, Model, ScorerOptions};
+use crate::engine::{AdapterStack, Model};
 use crate::{Error, Result};
 
 /// Scores every version on every task, and the base on every task. Task `i` is the one that version `i` was trained
@@ -34,10 +34,7 @@ pub fn score(
             ),
         });
     }
-    let scorer = ScorerOptions {
-        n_threads: options.n_threads,
-        ..ScorerOptions::default()
-    };
+    let scorer = scorer_options(options);
     let mut untrained = vec![0.0; tasks.len()];
     let mut scores = Vec::new();
     // Without a cache of its own the base would be measured again for each version.
@@ -59,7 +56,7 @@ pub fn score(
             cache.iter().for_each(|cache| {
                 track.load(cache);
             });
-            track.advance(track.n_items(), &mut run)?;
+            track.advance(track.n_planned(), &mut run)?;
             cache.iter().for_each(|cache| track.store(cache));
             let series = share_right(track.as_ref())?;
             untrained[j] = series.base_mean();

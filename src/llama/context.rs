@@ -144,6 +144,7 @@ impl Context {
     }
 
     /// Most tokens in one call of [`Self::decode`]; llama.cpp makes it no more than the context.
+    #[cfg(feature = "serve")]
     #[must_use]
     pub fn n_batch(&self) -> usize {
         self.n_batch

@@ -118,8 +118,19 @@ impl Model {
             .tokenize(text.as_bytes(), add_special, parse_special))
     }
 
-    /// Appends the bytes of `token` to `bytes`; a token can end in the middle of a UTF-8 character.
+    /// Whether `token` is of the vocabulary. llama.cpp throws at others, which would end the process: whatever looks a
+    /// token up asks this first.
+    #[must_use]
+    pub fn knows(&self, token: LlamaToken) -> bool {
+        usize::try_from(token.0).is_ok_and(|token| token < self.n_vocab())
+    }
+
+    /// Appends the bytes of `token` to `bytes`; a token can end in the middle of a UTF-8 character. One that is not of
+    /// the vocabulary has none.
     pub fn append_piece(&self, token: LlamaToken, bytes: &mut Vec<u8>) {
+        if !self.knows(token) {
+            return;
+        }
         // Control tokens are not text: they are left out.
         self.model
             .vocab()
@@ -129,13 +140,11 @@ impl Model {
     /// The text of a token as the vocabulary spells it, such as `<|im_end|>`.
     #[must_use]
     pub fn token_text(&self, token: LlamaToken) -> Option<String> {
-        Some(
-            self.model
-                .vocab()
-                .text(token)?
-                .to_string_lossy()
-                .into_owned(),
-        )
+        if !self.knows(token) {
+            return None;
+        }
+        let vocab = self.model.vocab();
+        Some(vocab.text(token)?.to_string_lossy().into_owned())
     }
 
     /// Whether `token` ends an answer.

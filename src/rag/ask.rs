@@ -99,6 +99,14 @@ pub struct GroundedAnswer {
     pub(super) bare: String,
 }
 
+impl GroundedAnswer {
+    /// All of it, as JSON on one line.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::json!(self).to_string()
+    }
+}
+
 /// Answers `question` from `collection`, under its policy. Where nothing relevant is found the answer says so, and the
 /// model is not asked.
 ///
@@ -111,6 +119,29 @@ pub fn ask(
     session: &mut Session,
     options: &AskOptions,
 ) -> Result<GroundedAnswer> {
+    ask_streaming(
+        question,
+        collection,
+        embedder,
+        session,
+        options,
+        &mut |_| true,
+    )
+}
+
+/// As [`ask`]; `tell` hears what the model says as it says it, without the numbers of sources, which are known at the end,
+/// and ends the answer with `false`. Where the model is not asked, it hears what is said instead.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_streaming(
+    question: &str,
+    collection: &mut Collection,
+    embedder: &mut dyn Embed,
+    session: &mut Session,
+    options: &AskOptions,
+    tell: &mut dyn FnMut(&str) -> bool,
+) -> Result<GroundedAnswer> {
     let model = session.model().clone();
     let room = Room {
         n_ctx: session.n_ctx(),
@@ -120,6 +151,7 @@ pub fn ask(
     let assignment = match brief(question, collection, embedder, &room, options)? {
         Brief::Ask(assignment) => assignment,
         Brief::Settled(mut answer) => {
+            tell(&answer.outcome.text);
             answer.outcome.timings.load_ms = model.load_time().as_secs_f64() * 1e3;
             return Ok(*answer);
         }
@@ -133,6 +165,6 @@ pub fn ask(
     if let Some(grammar) = assignment.grammar() {
         generate.sampling.grammar = Some(grammar);
     }
-    let outcome = session.generate(&tokens, &generate)?.run(|_| true)?;
+    let outcome = session.generate(&tokens, &generate)?.run(tell)?;
     assignment.check(outcome, embedder)
 }

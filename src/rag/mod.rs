@@ -107,7 +107,7 @@ mod words;
 pub use ann::VectorIndex;
 pub use answer_eval::{AnswerReport, AnsweredQuestion};
 pub use answer_score::AnswerScores;
-pub use ask::{AskOptions, GroundedAnswer, Status, ask};
+pub use ask::{AskOptions, GroundedAnswer, Status, ask, ask_streaming};
 pub use assignment::Assignment;
 pub use benchmark::{Benchmark, Steps};
 pub use brief::{Brief, Room, brief};

@@ -124,7 +124,9 @@ fn prepare(app: &App, body: &CompletionBody) -> ApiResult<Prepared> {
             model: model_name(app, &stack),
             report,
         },
-        echoes: echo.then(|| echoes(app.model(), &body.prompt, &prompts)),
+        echoes: echo
+            .then(|| echoes(app.model(), &body.prompt, &prompts))
+            .transpose()?,
         requests,
         n,
         wants_logprobs: logprobs.is_some(),
@@ -173,10 +175,14 @@ fn prompts(model: &Model, field: &PromptField) -> ApiResult<Vec<Vec<Token>>> {
     Ok(prompts)
 }
 
-fn echoes(model: &Model, field: &PromptField, prompts: &[Vec<Token>]) -> Vec<String> {
+fn echoes(
+    model: &Model,
+    field: &PromptField,
+    prompts: &[Vec<Token>],
+) -> crate::Result<Vec<String>> {
     match field {
-        PromptField::Text(one) => vec![one.clone()],
-        PromptField::Texts(several) => several.clone(),
+        PromptField::Text(one) => Ok(vec![one.clone()]),
+        PromptField::Texts(several) => Ok(several.clone()),
         _ => prompts
             .iter()
             .map(|prompt| model.detokenize(prompt))

@@ -73,7 +73,7 @@ pub(super) async fn detokenize(
     }
     app.blocking(move |app| {
         let tokens: Vec<Token> = body.tokens.into_iter().map(Token).collect();
-        let text = app.model().detokenize(&tokens);
+        let text = app.model().detokenize(&tokens)?;
         Ok(Json(json!({ "prompt": text, "content": text })))
     })
     .await

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::compute::{Keep, Likely, Pack, Transformer};
 use super::example::to_u32;
 use crate::engine::{
-    AdapterStack, CancelToken, ChatMessage, ContentHash, Model, Scorer, ScorerOptions, Token,
+    AdapterStack, CancelToken, ChatMessage, ContentHash, Model, Opening, Scorer, ScorerOptions,
+    Token,
 };
 use crate::{Error, Result};
 
@@ -160,20 +161,25 @@ fn make(
         progress(done * GROUP, prompts.len());
         let questions = group
             .iter()
-            .map(|prompt| model.tokenize_chat(&[ChatMessage::user(prompt)]))
+            .map(|prompt| {
+                Ok(Opening {
+                    prompt: model.tokenize_chat(&[ChatMessage::user(prompt)])?,
+                    guess: Vec::new(),
+                })
+            })
             .collect::<Result<Vec<_>>>()?;
         let answers = scorer.answer(&questions, MAX_ANSWER, cancel, |_, _| Ok(()))?;
         let mut new = Vec::new();
         for ((prompt, question), answer) in group.iter().zip(questions).zip(answers) {
-            let text = model.detokenize(&answer.tokens);
+            let text = model.detokenize(&answer.tokens)?;
             if text.trim().is_empty()
                 || goes_in_circles(&answer.tokens)
                 || !seen.insert(text.clone())
             {
                 continue;
             }
-            let first = question.len();
-            let mut tokens: Vec<u32> = question.into_iter().map(to_u32).collect();
+            let first = question.prompt.len();
+            let mut tokens: Vec<u32> = question.prompt.into_iter().map(to_u32).collect();
             tokens.extend(answer.tokens.into_iter().map(to_u32));
             if answer.ended {
                 tokens.push(to_u32(super::example::end_of_answer(model)?));

@@ -21,6 +21,7 @@ const SIZES: Sizes = Sizes {
     domain: 10,
     max_tokens: 96,
     looks: 2,
+    extension: 1,
     noise: 1,
     nulls: 0,
 };

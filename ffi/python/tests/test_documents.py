@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,12 @@ def test_documents_are_followed_searched_and_cited(
         found = collection.search(QUESTION, limit=3)
         assert len(found) == 3 and found[0].score > 0.3
         assert collection.search("Broncos", mode="keyword")
+        said: list[str] = []
         with model.session(n_ctx=2048) as session:
-            answer = collection.ask(QUESTION, session, max_tokens=48)
-        assert "Miller" in answer.text and answer.grounded
+            answer = collection.ask(QUESTION, session, on_text=said.append, max_tokens=48)
+        assert answer.status == "answered" and "Miller" in answer.text and answer.grounded
+        assert len(said) > 1 and "Miller" in "".join(said) and "[1]" not in "".join(said)
+        assert answer.details["claims"][0]["supported"] is True
         assert answer.outcome.prompt_tokens > 100
         for passage in answer.citations:
             file = Path(passage.path).read_bytes()
@@ -41,6 +45,54 @@ def test_documents_are_followed_searched_and_cited(
             assert file[passage.start : passage.end].decode() == passage.text
         collection.remove(found[0].document)
         assert len(collection) == 6
+
+
+def test_a_search_can_be_narrowed(tmp_path: Path, documents: Path, embedder: unforget.Embedder) -> None:
+    with unforget.Collection(tmp_path / "c", embedder) as collection:
+        collection.add(documents / "steam-engine.md", tags=["machines", "old"])
+        collection.add(documents)
+        everywhere = {passage.path for passage in collection.search(QUESTION, limit=50)}
+        assert len(everywhere) == 7
+        steam = str((documents / "steam-engine.md").resolve())
+        assert {passage.path for passage in collection.search(QUESTION, tags=["old", "none"])} == {steam}
+        by_path = collection.search(QUESTION, paths=["steam-*"])
+        assert {passage.path for passage in by_path} == {steam}
+        by_number = collection.search(QUESTION, documents=[by_path[0].document])
+        assert [passage.text for passage in by_number] == [passage.text for passage in by_path]
+        assert collection.search(QUESTION, since=datetime(2999, 1, 1)) == []
+        with pytest.raises(unforget.UsageError, match="glob"):
+            collection.search(QUESTION, paths=["a["])
+        with pytest.raises(unforget.UsageError, match="line breaks"):
+            collection.add(documents, tags=["two\nlines"])
+
+
+def test_an_answer_follows_a_policy(
+    tmp_path: Path, documents: Path, embedder: unforget.Embedder, model: unforget.Model
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('version = 1\n[[refuse]]\ntopics = ["salary"]\nreply = "Ask the club."\n')
+    question = "How high is the salary of the MVP?"
+    with unforget.Collection(tmp_path / "c", embedder) as collection, model.session(n_ctx=2048) as session:
+        collection.add(documents / "super-bowl-50.md")
+        assert collection.ask(question, session, policy=policy).status == "refused"
+        assert collection.ask(question, session, max_tokens=4).status != "refused"
+        collection.set_policy(policy)
+        refused = collection.ask(question, session)
+        assert (refused.text, refused.citations) == ("Ask the club.", [])
+        assert "refuse 1" in refused.json
+        collection.set_policy(None)
+        assert collection.ask(QUESTION, session, threshold=1.0).status == "not_in_documents"
+        assert collection.ask(QUESTION, session, paths=["other/*"]).status == "not_in_documents"
+        cut = collection.ask(QUESTION, session, style="free", n_passages=1, on_text=lambda _: False)
+        assert cut.outcome.finish_reason == "cancelled"
+
+        def fails(piece: str) -> None:
+            raise RuntimeError("mine")
+
+        with pytest.raises(RuntimeError, match="mine"):
+            collection.ask(QUESTION, session, on_text=fails)
+        with pytest.raises(unforget.NotFoundError, match="cross-encoder"):
+            collection.set_reranker(model)
 
 
 def test_a_callback_can_stop_and_can_fail(tmp_path: Path, documents: Path, embedder: unforget.Embedder) -> None:

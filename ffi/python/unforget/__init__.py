@@ -4,9 +4,11 @@
         print(session.answer(unforget.Chat().user("Hello")))
 """
 
+from ._answer import CitedAnswer
 from ._cancel import Cancel
+from ._changes import Changes
 from ._chat import Chat
-from ._collection import Changes, CitedAnswer, Collection, Passage
+from ._collection import Collection
 from ._embedder import Embedder
 from ._errors import (
     EngineError,
@@ -21,8 +23,10 @@ from ._errors import (
 from ._library import abi_version, version
 from ._log import set_log
 from ._model import Adapter, Model
+from ._outcome import Outcome
+from ._passages import Passage
 from ._report import Report
-from ._session import Outcome, Session
+from ._session import Session
 
 __all__ = [
     "Adapter",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from ._library import Handle, check, ffi, lib, make
+from ._library import Handle, call, lib, utf8
 
 
 class Chat(Handle):
     """Messages, oldest first: ``Chat().system("Be brief.").user("Hello")``."""
 
+    _kind = "chat"
+
     def __init__(self) -> None:
-        super().__init__(make("uf_chat *", lib.uf_chat_new), lib.uf_chat_free)
+        super().__init__(lib.uf_chat_new)
 
     def system(self, content: str) -> Chat:
         """Adds instructions for the whole chat."""
@@ -24,6 +26,5 @@ class Chat(Handle):
         return self._add(lib.UF_ROLE_ASSISTANT, content)
 
     def _add(self, role: int, content: str) -> Chat:
-        data = content.encode("utf-8")
-        check(lib.uf_chat_add(self.pointer, role, ffi.from_buffer(data), len(data)))
+        call(lib.uf_chat_add, self.pointer, role, *utf8(content))
         return self

@@ -9,23 +9,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ._cancel import Cancel
-from ._library import Handle, builder, check, ffi, lib, make
+from ._library import Handle, builder, call, ffi, lib, value
 
 
 class Embedder(Handle):
     """Turns text into vectors of length 1, whose dot products say how near texts are in meaning."""
 
+    _kind = "embedder"
+
     def __init__(self, model: Any, *, cancel: Cancel | None, n_threads: int) -> None:
         options = builder("session_options")
-        check(lib.uf_session_options_set_n_threads(options, n_threads))
+        call(lib.uf_session_options_set_n_threads, options, n_threads)
         switch = ffi.NULL if cancel is None else cancel.pointer
-        made = make("uf_embedder *", lambda out: lib.uf_embedder_open(model, options, switch, out))
-        super().__init__(made, lib.uf_embedder_free)
+        super().__init__(lib.uf_embedder_open, model, options, switch)
 
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return int(make("size_t", lambda out: lib.uf_embedder_dimension(self.pointer, out)))
+        return int(value("size_t", lib.uf_embedder_dimension, self.pointer))
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """A row for each text."""
@@ -36,5 +37,5 @@ class Embedder(Handle):
         pointers = ffi.new("char const *[]", [ffi.cast("char const *", one) for one in kept])
         lengths = ffi.new("size_t[]", [len(one) for one in kept])
         out = ffi.cast("float *", ffi.from_buffer(vectors))
-        check(lib.uf_embedder_embed(self.pointer, pointers, lengths, len(kept), out, vectors.size))
+        call(lib.uf_embedder_embed, self.pointer, pointers, lengths, len(kept), out, vectors.size)
         return vectors

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from ._abi import ffi as ffi
 from ._errors import error_of
@@ -44,24 +44,51 @@ def check(status: int) -> None:
         raise error_of(int(status), _c_string(lib.uf_last_error()))
 
 
-def path(value: str | os.PathLike[str]) -> bytes:
+def utf8(string: str) -> tuple[bytes, int]:
+    """A text as the library wants it: bytes and their number."""
+    data = string.encode("utf-8")
+    return data, len(data)
+
+
+def path(value: str | os.PathLike[str]) -> tuple[bytes, int]:
     """A path as the library wants it."""
-    return os.fspath(value).encode("utf-8", "surrogateescape")
+    data = os.fspath(value).encode("utf-8", "surrogateescape")
+    return data, len(data)
 
 
-def make(kind: str, call: Callable[[Any], int]) -> Any:
-    """What a call writes to its output, of C type `kind`."""
+def call(function: Callable[..., int], *arguments: Any) -> None:
+    """Calls a function of the library that has no output."""
+    check(function(*arguments))
+
+
+def value(kind: str, function: Callable[..., int], *arguments: Any) -> Any:
+    """What a function writes to its last argument, an output of C type `kind`."""
     out = ffi.new(f"{kind} *")
-    check(call(out))
+    check(function(*arguments, out))
     return out[0]
 
 
-def text(call: Callable[[Any, Any], int]) -> str:
-    """A text that a call lends, copied."""
+def text(function: Callable[..., int], *arguments: Any) -> str:
+    """A text that a function lends, copied."""
     pointer, length = ffi.new("char const **"), ffi.new("size_t *")
-    check(call(pointer, length))
-    data: bytes = ffi.buffer(pointer[0], length[0])[:]
-    return data.decode("utf-8")
+    check(function(*arguments, pointer, length))
+    return decoded(pointer[0], length[0])
+
+
+def decoded(pointer: Any, length: int) -> str:
+    """A text of the library."""
+    data: bytes = ffi.buffer(pointer, length)[:]
+    return data.decode("utf-8", "replace")
+
+
+def owned(kind: str, pointer: Any) -> Any:
+    """A handle of type `uf_<kind>`, given back when it is collected; null stays null."""
+    return ffi.gc(pointer, getattr(lib, f"uf_{kind}_free"))
+
+
+def builder(kind: str) -> Any:
+    """A builder of the library."""
+    return owned(kind, value(f"uf_{kind} *", getattr(lib, f"uf_{kind}_new")))
 
 
 _Self = TypeVar("_Self", bound="Handle")
@@ -70,8 +97,11 @@ _Self = TypeVar("_Self", bound="Handle")
 class Handle:
     """Owns a handle of the library: a context manager, and closed at the latest when it is collected."""
 
-    def __init__(self, pointer: Any, free: Callable[[Any], None]) -> None:
-        self._pointer = ffi.gc(pointer, free)
+    #: Its C type is `uf_<kind>`.
+    _kind: ClassVar[str]
+
+    def __init__(self, function: Callable[..., int], *arguments: Any) -> None:
+        self._pointer = owned(self._kind, value(f"uf_{self._kind} *", function, *arguments))
         self._closed = False
 
     @property
@@ -97,9 +127,3 @@ class Handle:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def builder(name: str) -> Any:
-    """A builder of the library, freed when it is collected."""
-    made = make(f"uf_{name} *", getattr(lib, f"uf_{name}_new"))
-    return ffi.gc(made, getattr(lib, f"uf_{name}_free"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from ._library import check, ffi, lib
+from ._library import call, decoded, ffi, lib
 
 _LEVELS = {
     lib.UF_LOG_ERROR: logging.ERROR,
@@ -23,14 +23,14 @@ def set_log(logger: logging.Logger | None, level: int = logging.INFO) -> None:
     """Sends the library's log to a logger: lines of ``level`` and above; ``None`` turns it off."""
     global _callback
     if logger is None:
-        check(lib.uf_log_set(lib.UF_LOG_OFF, ffi.NULL, ffi.NULL))
+        call(lib.uf_log_set, lib.UF_LOG_OFF, ffi.NULL, ffi.NULL)
         _callback = None
         return
 
     def line(at: int, data: Any, length: int, _: Any) -> None:
-        logger.log(_LEVELS.get(at, logging.DEBUG), "%s", ffi.buffer(data, length)[:].decode("utf-8", "replace"))
+        logger.log(_LEVELS.get(at, logging.DEBUG), "%s", decoded(data, length))
 
     callback = ffi.callback("uf_log_callback", line)
     wanted = max((number for number, python in _LEVELS.items() if python >= level), default=lib.UF_LOG_ERROR)
-    check(lib.uf_log_set(wanted, callback, ffi.NULL))
+    call(lib.uf_log_set, wanted, callback, ffi.NULL)
     _callback = callback

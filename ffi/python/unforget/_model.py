@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from typing import Literal
 
-from ._callbacks import Listener, ProgressFunction
+from ._callbacks import Callback, ProgressFunction
 from ._cancel import Cancel
 from ._embedder import Embedder
-from ._library import Handle, builder, check, ffi, lib, make, path, text
+from ._library import Handle, builder, call, decoded, ffi, lib, owned, path, text, utf8, value
 from ._report import Report
 from ._session import Session
 
@@ -19,6 +19,8 @@ _TIERS = {"smoke": lib.UF_TIER_SMOKE, "gate": lib.UF_TIER_GATE, "certify": lib.U
 
 class Model(Handle):
     """One GGUF file, checked and mapped. Any number of threads may use it at once."""
+
+    _kind = "model"
 
     def __init__(
         self,
@@ -31,31 +33,28 @@ class Model(Handle):
         options = builder("model_options")
         layers = {"auto": lib.UF_GPU_LAYERS_AUTO, "all": lib.UF_GPU_LAYERS_ALL}
         number = gpu_layers if isinstance(gpu_layers, int) else layers[gpu_layers]
-        check(lib.uf_model_options_set_gpu_layers(options, number))
+        call(lib.uf_model_options_set_gpu_layers, options, number)
         if name is not None:
-            data = name.encode("utf-8")
-            check(lib.uf_model_options_set_name(options, data, len(data)))
+            call(lib.uf_model_options_set_name, options, *utf8(name))
         if isinstance(file, int):
-            made = make("uf_model *", lambda out: lib.uf_model_open_fd(file, options, out))
+            super().__init__(lib.uf_model_open_fd, file, options)
         else:
-            where = path(file)
-            made = make("uf_model *", lambda out: lib.uf_model_open(where, len(where), options, out))
-        super().__init__(made, lib.uf_model_free)
+            super().__init__(lib.uf_model_open, *path(file), options)
 
     @property
     def name(self) -> str:
         """Its name."""
-        return text(lambda data, length: lib.uf_model_name(self.pointer, data, length))
+        return text(lib.uf_model_name, self.pointer)
 
     @property
     def architecture(self) -> str:
         """Its architecture, such as ``llama``."""
-        return text(lambda data, length: lib.uf_model_architecture(self.pointer, data, length))
+        return text(lib.uf_model_architecture, self.pointer)
 
     @property
     def sha256(self) -> str:
         """Hash of the file: what the model is."""
-        return text(lambda data, length: lib.uf_model_sha256(self.pointer, data, length))
+        return text(lib.uf_model_sha256, self.pointer)
 
     @property
     def n_ctx_train(self) -> int:
@@ -78,16 +77,16 @@ class Model(Handle):
         return self._number(lib.UF_MODEL_IS_EMBEDDER) == 1
 
     def _number(self, which: int) -> int:
-        return int(make("uint64_t", lambda out: lib.uf_model_number(self.pointer, which, out)))
+        return int(value("uint64_t", lib.uf_model_number, self.pointer, which))
 
     def tokenize(self, string: str, kind: Literal["text", "document", "prompt"] = "document") -> list[int]:
         """Splits a text into tokens. Only ``prompt`` reads control tokens that are written out in it."""
         if not string:
             return []
-        data = string.encode("utf-8")
-        room = len(data) + 4
+        data, length = utf8(string)
+        room = length + 4
         tokens, n = ffi.new("int32_t[]", room), ffi.new("size_t *")
-        check(lib.uf_model_tokenize(self.pointer, data, len(data), _KINDS[kind], tokens, room, n))
+        call(lib.uf_model_tokenize, self.pointer, data, length, _KINDS[kind], tokens, room, n)
         return list(tokens[0 : n[0]])
 
     def detokenize(self, tokens: Sequence[int]) -> str:
@@ -95,11 +94,10 @@ class Model(Handle):
         if not tokens:
             return ""
         numbers, n = ffi.new("int32_t[]", list(tokens)), ffi.new("size_t *")
-        check(lib.uf_model_detokenize(self.pointer, numbers, len(numbers), ffi.NULL, 0, n))
+        call(lib.uf_model_detokenize, self.pointer, numbers, len(numbers), ffi.NULL, 0, n)
         room = ffi.new("char[]", max(n[0], 1))
-        check(lib.uf_model_detokenize(self.pointer, numbers, len(numbers), room, n[0], n))
-        data: bytes = ffi.buffer(room, n[0])[:]
-        return data.decode("utf-8")
+        call(lib.uf_model_detokenize, self.pointer, numbers, len(numbers), room, n[0], n)
+        return decoded(room, n[0])
 
     def session(self, *, n_ctx: int = 0, n_batch: int = 0, n_ubatch: int = 0, n_threads: int = 0) -> Session:
         """Opens a session. 0 chooses well."""
@@ -117,23 +115,23 @@ class Model(Handle):
 class Adapter(Handle):
     """A LoRA adapter, loaded for one model."""
 
+    _kind = "adapter"
+
     def __init__(self, model: Model, file: str | os.PathLike[str] | int) -> None:
         if isinstance(file, int):
-            made = make("uf_adapter *", lambda out: lib.uf_adapter_open_fd(model.pointer, file, out))
+            super().__init__(lib.uf_adapter_open_fd, model.pointer, file)
         else:
-            where = path(file)
-            made = make("uf_adapter *", lambda out: lib.uf_adapter_open(model.pointer, where, len(where), out))
-        super().__init__(made, lib.uf_adapter_free)
+            super().__init__(lib.uf_adapter_open, model.pointer, *path(file))
 
     @property
     def sha256(self) -> str:
         """Hash of the file: what the adapter is."""
-        return text(lambda data, length: lib.uf_adapter_sha256(self.pointer, data, length))
+        return text(lib.uf_adapter_sha256, self.pointer)
 
     @property
     def rank(self) -> int:
         """The largest rank of its matrices."""
-        return int(make("uint32_t", lambda out: lib.uf_adapter_rank(self.pointer, out)))
+        return int(value("uint32_t", lib.uf_adapter_rank, self.pointer))
 
     def check(
         self,
@@ -151,15 +149,16 @@ class Adapter(Handle):
     ) -> Report:
         """Measures what the adapter makes its base forget, and judges it. Takes a minute or many."""
         options = builder("check_options")
-        check(lib.uf_check_options_set_tier(options, _TIERS[tier]))
-        check(lib.uf_check_options_set_builtin_suite(options, int(builtin_suite)))
-        check(lib.uf_check_options_set_n_threads(options, n_threads))
-        for name, value in (("suite", suite), ("domain", domain), ("budget", budget), ("cache", cache)):
-            if value is not None:
-                where = path(value)
-                check(getattr(lib, f"uf_check_options_set_{name}")(options, where, len(where)))
+        call(lib.uf_check_options_set_tier, options, _TIERS[tier])
+        call(lib.uf_check_options_set_builtin_suite, options, int(builtin_suite))
+        call(lib.uf_check_options_set_n_threads, options, n_threads)
+        for name, file in (("suite", suite), ("domain", domain), ("budget", budget), ("cache", cache)):
+            if file is not None:
+                call(getattr(lib, f"uf_check_options_set_{name}"), options, *path(file))
         if cancel is not None:
-            check(lib.uf_check_options_set_cancel(options, cancel.pointer))
-        listener, out = Listener(progress), ffi.new("uf_report **")
-        listener.check(lib.uf_adapter_check(self.pointer, scale, options, listener.callback, ffi.NULL, out))
-        return Report._of(out[0])
+            call(lib.uf_check_options_set_cancel, options, cancel.pointer)
+        callback, out = Callback.of_progress(progress), ffi.new("uf_report **")
+        status = lib.uf_adapter_check(self.pointer, scale, options, callback.pointer, ffi.NULL, out)
+        report = owned("report", out[0])
+        callback.check(status)
+        return Report._of(report)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ._library import ffi, lib, text
+from ._library import lib, text
 
 _VERDICTS: dict[int, Literal["pass", "fail", "undecided"]] = {
     lib.UF_OK: "pass",
@@ -35,11 +35,10 @@ class Report:
         return parsed
 
     @classmethod
-    def _of(cls, pointer: Any) -> Report:
-        made = ffi.gc(pointer, lib.uf_report_free)
+    def _of(cls, report: Any) -> Report:
         return cls(
-            verdict=_VERDICTS[lib.uf_report_verdict(made)],
-            reason=text(lambda data, length: lib.uf_report_reason(made, data, length)),
-            text=text(lambda data, length: lib.uf_report_text(made, data, length)),
-            json=text(lambda data, length: lib.uf_report_json(made, data, length)),
+            verdict=_VERDICTS[lib.uf_report_verdict(report)],
+            reason=text(lib.uf_report_reason, report),
+            text=text(lib.uf_report_text, report),
+            json=text(lib.uf_report_json, report),
         )

@@ -71,9 +71,26 @@ static void remembers_a_chat(const uf_model *model) {
     OK(uf_session_start_chat(session, chat, options));
     OK(uf_session_run(session, take, &second));
     /* What the model makes of its memory is its own affair; that it has one shows in what was not computed again. */
-    CHECK(second.len > 0);
+    uint64_t cached = 0;
+    OK(uf_session_count(session, UF_COUNT_CACHED_TOKENS, &cached));
+    CHECK(second.len > 0 && cached > 8);
     uf_generate_options_free(options);
     uf_chat_free(chat);
+    uf_session_free(session);
+}
+
+static uint64_t prompt_tokens(uf_session *session, const char *content) {
+    text to = {0};
+    uint64_t n = 0;
+    answer(session, content, 1, &to);
+    OK(uf_session_count(session, UF_COUNT_PROMPT_TOKENS, &n));
+    return n;
+}
+
+/* What somebody types cannot end his message and begin another one: it stays text, which takes many tokens. */
+static void a_message_brings_no_control_token(const uf_model *model) {
+    uf_session *session = open_session(model);
+    CHECK(prompt_tokens(session, "<|im_end|>") > prompt_tokens(session, "x") + 2);
     uf_session_free(session);
 }
 
@@ -233,8 +250,8 @@ static void tokenizes_both_ways(const uf_model *model) {
     uf_session_free(session);
 }
 
-static void adapters_change_the_answer_and_go_again(uf_model *model, const char *path) {
-    uf_adapter *adapter = NULL, *other_models = NULL;
+static void adapters_change_the_answer_and_go_again(const uf_model *model, const char *path) {
+    uf_adapter *adapter = NULL;
     uint32_t rank = 0;
     const float one = 1.0f, too_much = 1000.0f;
     text base = {0}, adapted = {0}, again = {0};
@@ -254,12 +271,7 @@ static void adapters_change_the_answer_and_go_again(uf_model *model, const char 
     OK(uf_session_set_adapters(session, NULL, NULL, 0));
     answer(session, TICKET, 24, &again);
     CHECK(strcmp(base.bytes, again.bytes) == 0 && strcmp(base.bytes, adapted.bytes) != 0);
-
-    const char *own = NULL;
-    size_t own_len = 0;
-    OK(uf_model_name(model, &own, &own_len));
     uf_session_free(session);
-    (void)other_models;
 }
 
 /* Opened by descriptor, without a name in the file system, and with the descriptor closed. */
@@ -348,6 +360,7 @@ static void uses_a_model(const char *path, const char *adapter) {
     describes_the_model(model);
     pulls_and_pushes_the_same_answer(model);
     remembers_a_chat(model);
+    a_message_brings_no_control_token(model);
     stops_when_told(model);
     a_callback_cannot_use_its_session(model);
     follows_its_options(model);

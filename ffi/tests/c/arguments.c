@@ -1,23 +1,7 @@
-/* Every function with null, with hostile lengths and numbers, and in the wrong order. A test checks that none is missing
-   here. usage: arguments MODEL.gguf EMBEDDER.gguf ADAPTER.gguf PROSE.gguf TRUNCATED.gguf COLLECTION */
+/* Every function with null, with hostile lengths and numbers, and in the wrong order; those for documents are in
+   document_arguments.c. A test checks that none is missing. usage: arguments MODEL.gguf ADAPTER.gguf PROSE TRUNCATED.gguf */
 
-#include "test.h"
-
-static const char NUL_INSIDE[] = "a\0b";
-static const char MISSING[] = "/nowhere/at-all.gguf";
-
-/* All outputs that a failed call must leave alone. */
-static const char *const untouched = "untouched";
-static const char *string = untouched;
-static size_t len = 77;
-static uint32_t number = 77;
-static uint64_t big = 77;
-static double figure = 77;
-static float single = 77;
-
-static void outputs_were_left_alone(void) {
-    CHECK(string == untouched && len == 77 && number == 77 && big == 77 && figure == 77 && single == 77);
-}
+#include "wrong.h"
 
 static void frees_nothing(void) {
     uf_model_options_free(NULL);
@@ -27,12 +11,6 @@ static void frees_nothing(void) {
     uf_session_options_free(NULL);
     uf_session_free(NULL);
     uf_generate_options_free(NULL);
-    uf_embedder_free(NULL);
-    uf_collection_free(NULL);
-    uf_changes_free(NULL);
-    uf_search_options_free(NULL);
-    uf_passages_free(NULL);
-    uf_answer_free(NULL);
     uf_check_options_free(NULL);
     uf_report_free(NULL);
     uf_cancel_free(NULL);
@@ -43,7 +21,6 @@ static void makers_want_an_output(void) {
     REFUSES(UF_USAGE, "out", uf_chat_new(NULL));
     REFUSES(UF_USAGE, "out", uf_session_options_new(NULL));
     REFUSES(UF_USAGE, "out", uf_generate_options_new(NULL));
-    REFUSES(UF_USAGE, "out", uf_search_options_new(NULL));
     REFUSES(UF_USAGE, "out", uf_check_options_new(NULL));
     REFUSES(UF_USAGE, "out", uf_cancel_new(NULL));
     REFUSES(UF_USAGE, "cancel", uf_cancel_raise(NULL));
@@ -52,34 +29,15 @@ static void makers_want_an_output(void) {
     CHECK(uf_abi_version() == UF_ABI_VERSION && uf_version() != NULL && uf_last_error() != NULL);
 }
 
-/* The texts that no function takes. */
-#define WRONG_TEXTS(what, limit, call_with)                                                                            \
-    do {                                                                                                               \
-        REFUSES(UF_USAGE, what, call_with(NULL, 0));                                                                   \
-        REFUSES(UF_USAGE, what, call_with(NULL, 5));                                                                   \
-        REFUSES(UF_USAGE, what, call_with("", 0));                                                                     \
-        REFUSES(UF_USAGE, "UTF-8", call_with("\xff", 1));                                                              \
-        REFUSES(UF_USAGE, "at most " limit, call_with("x", SIZE_MAX));                                                 \
-        REFUSES(UF_USAGE, "at most " limit, call_with("x", (size_t)1 << 31));                                          \
-    } while (0)
-
-#define WRONG_PATHS(call_with)                                                                                         \
-    do {                                                                                                               \
-        WRONG_TEXTS("path", "32768", call_with);                                                                       \
-        REFUSES(UF_USAGE, "NUL", call_with(NUL_INSIDE, 3));                                                            \
-    } while (0)
-
 static void builders_check_their_values(void) {
     uf_model_options *model = NULL;
     uf_session_options *session = NULL;
     uf_generate_options *generate = NULL;
-    uf_search_options *search = NULL;
     uf_check_options *check = NULL;
     uf_chat *chat = NULL;
     OK(uf_model_options_new(&model));
     OK(uf_session_options_new(&session));
     OK(uf_generate_options_new(&generate));
-    OK(uf_search_options_new(&search));
     OK(uf_check_options_new(&check));
     OK(uf_chat_new(&chat));
 
@@ -113,12 +71,6 @@ static void builders_check_their_values(void) {
     for (int i = 0; i < 64; i++) OK(uf_generate_options_add_stop(generate, "x", 1));
     REFUSES(UF_USAGE, "at most 64", uf_generate_options_add_stop(generate, "x", 1));
 
-    REFUSES(UF_USAGE, "options", uf_search_options_set_limit(NULL, 1));
-    REFUSES(UF_USAGE, "1 to 1000", uf_search_options_set_limit(search, 0));
-    REFUSES(UF_USAGE, "1 to 1000", uf_search_options_set_limit(search, UINT32_MAX));
-    REFUSES(UF_USAGE, "options", uf_search_options_set_mode(NULL, 0));
-    REFUSES(UF_USAGE, "UF_SEARCH_", uf_search_options_set_mode(search, 3));
-
     REFUSES(UF_USAGE, "options", uf_check_options_set_tier(NULL, 0));
     REFUSES(UF_USAGE, "UF_TIER_", uf_check_options_set_tier(check, 3));
     REFUSES(UF_USAGE, "options", uf_check_options_set_builtin_suite(NULL, 0));
@@ -147,7 +99,6 @@ static void builders_check_their_values(void) {
     uf_model_options_free(model);
     uf_session_options_free(session);
     uf_generate_options_free(generate);
-    uf_search_options_free(search);
     uf_check_options_free(check);
     uf_chat_free(chat);
 }
@@ -310,130 +261,20 @@ static void another_models_adapter_is_refused(const uf_model *model, const char 
     uf_model_free(other);
 }
 
-static void documents_check_their_arguments(const uf_model *base, const uf_model *model, const char *folder) {
-    uf_embedder *embedder = (uf_embedder *)untouched;
-    uf_collection *collection = (uf_collection *)untouched;
-    uf_passages *passages = (uf_passages *)untouched;
-    uf_changes *changes = (uf_changes *)untouched;
-    uf_answer *answer = (uf_answer *)untouched;
-    const uf_passages *citations = (uf_passages *)untouched;
-    const char *texts[] = {"x", NULL};
-    const size_t lens[] = {1, 1}, absurd[] = {SIZE_MAX};
-    int64_t document = 0;
-    float vector[384];
-    REFUSES(UF_USAGE, "model", uf_embedder_open(NULL, NULL, NULL, &embedder));
-    REFUSES(UF_USAGE, "out", uf_embedder_open(model, NULL, NULL, NULL));
-    CHECK(embedder == (uf_embedder *)untouched);
-    OK(uf_embedder_open(model, NULL, NULL, &embedder));
-    REFUSES(UF_USAGE, "embedder", uf_embedder_dimension(NULL, &len));
-    REFUSES(UF_USAGE, "out", uf_embedder_dimension(embedder, NULL));
-    REFUSES(UF_USAGE, "embedder", uf_embedder_embed(NULL, texts, lens, 1, vector, 384));
-    REFUSES(UF_USAGE, "texts", uf_embedder_embed(embedder, NULL, lens, 1, vector, 384));
-    REFUSES(UF_USAGE, "text_lens", uf_embedder_embed(embedder, texts, NULL, 1, vector, 384));
-    REFUSES(UF_USAGE, "vectors", uf_embedder_embed(embedder, texts, lens, 1, NULL, 384));
-    REFUSES(UF_USAGE, "text", uf_embedder_embed(embedder, texts, lens, 2, vector, 768));
-    REFUSES(UF_USAGE, "invalid n '0'", uf_embedder_embed(embedder, texts, lens, 0, vector, 0));
-    REFUSES(UF_USAGE, "invalid n", uf_embedder_embed(embedder, texts, lens, SIZE_MAX, vector, 384));
-    REFUSES(UF_USAGE, "at most", uf_embedder_embed(embedder, texts, absurd, 1, vector, 384));
-    REFUSES(UF_USAGE, "n_floats", uf_embedder_embed(embedder, texts, lens, 1, vector, 383));
-    REFUSES(UF_USAGE, "n_floats", uf_embedder_embed(embedder, texts, lens, 1, vector, SIZE_MAX));
-
-#define FOLDER(text, n) uf_collection_open(text, n, embedder, &collection)
-    WRONG_PATHS(FOLDER);
-    REFUSES(UF_USAGE, "embedder", uf_collection_open("x", 1, NULL, &collection));
-    REFUSES(UF_USAGE, "out", uf_collection_open("x", 1, embedder, NULL));
-    CHECK(collection == (uf_collection *)untouched);
-    OK(FOLDER(folder, strlen(folder)));
-#define ADD(text, n) uf_collection_add(collection, text, n, NULL, NULL, &changes)
-    WRONG_PATHS(ADD);
-    REFUSES(UF_USAGE, "collection", uf_collection_add(NULL, "x", 1, NULL, NULL, &changes));
-    REFUSES(UF_USAGE, "collection", uf_collection_sync(NULL, NULL, NULL, &changes));
-    REFUSES(UF_USAGE, "collection", uf_collection_remove(NULL, 1));
-    REFUSES(UF_NOT_FOUND, "document", uf_collection_remove(collection, INT64_MIN));
-    REFUSES(UF_USAGE, "collection", uf_collection_count(NULL, 0, &big));
-    REFUSES(UF_USAGE, "out", uf_collection_count(collection, 0, NULL));
-    REFUSES(UF_USAGE, "UF_COLLECTION_", uf_collection_count(collection, 2, &big));
-    REFUSES(UF_USAGE, "collection", uf_collection_search(NULL, "x", 1, NULL, &passages));
-    REFUSES(UF_USAGE, "out", uf_collection_search(collection, "x", 1, NULL, NULL));
-#define QUERY(text, n) uf_collection_search(collection, text, n, NULL, &passages)
-    WRONG_TEXTS("query", "16777216", QUERY);
-    uf_session *session = open_session(base);
-    REFUSES(UF_USAGE, "collection", uf_collection_ask(NULL, session, "x", 1, 0, NULL, &answer));
-    REFUSES(UF_USAGE, "session", uf_collection_ask(collection, NULL, "x", 1, 0, NULL, &answer));
-    REFUSES(UF_USAGE, "out", uf_collection_ask(collection, session, "x", 1, 0, NULL, NULL));
-    REFUSES(UF_USAGE, "at most 1000", uf_collection_ask(collection, session, "x", 1, UINT32_MAX, NULL, &answer));
-#define ASK(text, n) uf_collection_ask(collection, session, text, n, 0, NULL, &answer)
-    WRONG_TEXTS("question", "16777216", ASK);
-    uf_session_free(session);
-    CHECK(passages == (uf_passages *)untouched && changes == (uf_changes *)untouched);
-    CHECK(answer == (uf_answer *)untouched);
-
-    /* An empty collection has nothing, and that is no error. */
-    OK(QUERY("anything", 8));
-    size_t n = 77;
-    OK(uf_passages_len(passages, &n));
-    CHECK(n == 0);
-    REFUSES(UF_USAGE, "passages", uf_passages_len(NULL, &len));
-    REFUSES(UF_USAGE, "out", uf_passages_len(passages, NULL));
-    REFUSES(UF_USAGE, "less than 0", uf_passages_text(passages, 0, &string, &len));
-    REFUSES(UF_USAGE, "passages", uf_passages_text(NULL, 0, &string, &len));
-    REFUSES(UF_USAGE, "text", uf_passages_text(passages, 0, NULL, &len));
-    REFUSES(UF_USAGE, "less than 0", uf_passages_path(passages, SIZE_MAX, &string, &len));
-    REFUSES(UF_USAGE, "passages", uf_passages_path(NULL, 0, &string, &len));
-    REFUSES(UF_USAGE, "less than 0", uf_passages_range(passages, 0, &big, &big, &number));
-    REFUSES(UF_USAGE, "start", uf_passages_range(passages, 0, NULL, &big, &number));
-    REFUSES(UF_USAGE, "end", uf_passages_range(passages, 0, &big, NULL, &number));
-    REFUSES(UF_USAGE, "span", uf_passages_range(passages, 0, &big, &big, NULL));
-    REFUSES(UF_USAGE, "passages", uf_passages_range(NULL, 0, &big, &big, &number));
-    REFUSES(UF_USAGE, "less than 0", uf_passages_place(passages, 0, &number, &number));
-    REFUSES(UF_USAGE, "page", uf_passages_place(passages, 0, NULL, &number));
-    REFUSES(UF_USAGE, "line", uf_passages_place(passages, 0, &number, NULL));
-    REFUSES(UF_USAGE, "passages", uf_passages_place(NULL, 0, &number, &number));
-    REFUSES(UF_USAGE, "less than 0", uf_passages_score(passages, 0, &single));
-    REFUSES(UF_USAGE, "passages", uf_passages_score(NULL, 0, &single));
-    REFUSES(UF_USAGE, "less than 0", uf_passages_number(passages, 0, &big));
-    REFUSES(UF_USAGE, "passages", uf_passages_number(NULL, 0, &big));
-    REFUSES(UF_USAGE, "less than 0", uf_passages_document(passages, 0, &document));
-    REFUSES(UF_USAGE, "out", uf_passages_document(passages, 0, NULL));
-    uf_passages_free(passages);
-
-    OK(uf_collection_sync(collection, NULL, NULL, &changes));
-    REFUSES(UF_USAGE, "changes", uf_changes_count(NULL, 0, &big));
-    REFUSES(UF_USAGE, "out", uf_changes_count(changes, 0, NULL));
-    REFUSES(UF_USAGE, "UF_CHANGES_", uf_changes_count(changes, 7, &big));
-    REFUSES(UF_USAGE, "changes", uf_changes_skipped(NULL, 0, &string, &len, &string, &len));
-    REFUSES(UF_USAGE, "text", uf_changes_skipped(changes, 0, NULL, &len, &string, &len));
-    REFUSES(UF_USAGE, "less than 0", uf_changes_skipped(changes, 0, &string, &len, &string, &len));
-    uf_changes_free(changes);
-
-    REFUSES(UF_USAGE, "answer", uf_answer_text(NULL, &string, &len));
-    REFUSES(UF_USAGE, "answer", uf_answer_citations(NULL, &citations));
-    REFUSES(UF_USAGE, "answer", uf_answer_grounded(NULL, &number));
-    REFUSES(UF_USAGE, "answer", uf_answer_finish_reason(NULL, &number));
-    REFUSES(UF_USAGE, "answer", uf_answer_count(NULL, 0, &big));
-    REFUSES(UF_USAGE, "answer", uf_answer_timing(NULL, 0, &figure));
-    CHECK(citations == (uf_passages *)untouched);
-    uf_collection_free(collection);
-    uf_embedder_free(embedder);
-    outputs_were_left_alone();
-}
-
 static void uses_models(char **argv) {
-    uf_model *model = open_model(argv[1]), *embedder = open_model(argv[2]);
-    models_check_their_arguments(model, argv[1], argv[4]);
-    sessions_check_their_arguments(model, argv[3]);
-    another_models_adapter_is_refused(model, argv[1], argv[3]);
-    documents_check_their_arguments(model, embedder, argv[6]);
+    uf_model *model = open_model(argv[1]);
+    models_check_their_arguments(model, argv[1], argv[3]);
+    sessions_check_their_arguments(model, argv[2]);
+    another_models_adapter_is_refused(model, argv[1], argv[2]);
     uf_model_free(model);
-    uf_model_free(embedder);
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 7);
+    CHECK(argc == 5);
     frees_nothing();
     makers_want_an_output();
     builders_check_their_values();
-    refuses_what_is_not_a_model(argv[4], argv[5]);
+    refuses_what_is_not_a_model(argv[3], argv[4]);
     uses_models(argv);
     return 0;
 }

@@ -25,7 +25,7 @@ int main(int argc, char **argv) {
     size_t n = 0;
     OK(uf_embedder_open(small, NULL, NULL, &embedder));
     OK(uf_collection_open(argv[5], strlen(argv[5]), embedder, &collection));
-    OK(uf_collection_add(collection, argv[4], strlen(argv[4]), NULL, NULL, NULL));
+    OK(uf_collection_add(collection, argv[4], strlen(argv[4]), NULL, NULL, NULL, NULL));
     OK(uf_collection_search(collection, "steam", 5, NULL, &found));
     OK(uf_passages_len(found, &n));
     CHECK(n > 0);

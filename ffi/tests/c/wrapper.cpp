@@ -96,14 +96,45 @@ void documents(const unforget::model &base, const char *embedder_path, const cha
     });
     CHECK(changes.added == 7 && changes.skipped.empty() && last > 0);
     CHECK(collection.sync().unchanged == 7);
-    auto found = collection.search("Who was named Super Bowl MVP?", 3);
+    unforget::search_options three;
+    three.limit = 3;
+    auto found = collection.search("Who was named Super Bowl MVP?", three);
     CHECK(found.size() == 3 && found[0].score > 0.3f && found[0].end > found[0].start);
+    unforget::add_options tags;
+    tags.tags = {"machines"};
+    collection.add(std::string(documents) + "/steam-engine.md", tags);
+    three.tags = {"machines"};
+    three.paths = {"steam-*"};
+    three.since = 0;
+    auto narrowed = collection.search("Who?", three);
+    CHECK(!narrowed.empty());
+    for (const auto &passage : narrowed) CHECK(passage.path.find("steam-engine.md") != std::string::npos);
+    three.documents = {found[0].document};
+    CHECK(collection.search("Who?", three).empty());
+    CHECK(thrown([&] { collection.set_reranker(base); }) == UF_NOT_FOUND);
+    collection.set_policy(std::nullopt);
     auto session = small_session(base);
-    unforget::generate_options options;
-    options.max_tokens = 48;
-    auto answer = collection.ask(session, "Who was named Super Bowl MVP?", options);
-    CHECK(answer.grounded && !answer.citations.empty());
-    CHECK(answer.text.find("Miller") != std::string::npos);
+    unforget::ask_options options;
+    options.generate.max_tokens = 48;
+    std::string streamed;
+    auto answer = collection.ask(session, "Who was named Super Bowl MVP?", options,
+                                 [&](std::string_view piece) { return streamed += piece, true; });
+    CHECK(answer.status == UF_ANSWER_GIVEN && answer.grounded && !answer.citations.empty());
+    CHECK(answer.text.find("Miller") != std::string::npos && streamed.find("Miller") != std::string::npos);
+    CHECK(answer.json.find("\"claims\"") != std::string::npos);
+    bool caught = false;
+    try {
+        collection.ask(session, "Who was named Super Bowl MVP?", options,
+                       [](std::string_view) -> bool { throw std::logic_error("mine"); });
+    } catch (const std::logic_error &error) {
+        caught = std::string(error.what()) == "mine";
+    }
+    CHECK(caught);
+    options.from.tags = {"machines"};
+    CHECK(collection.ask(session, "Who was named Super Bowl MVP?", options).status == UF_ANSWER_NOT_IN_DOCUMENTS);
+    options.from.tags.clear();
+    options.threshold = 1.0f;
+    CHECK(collection.ask(session, "Who was named Super Bowl MVP?", options).status == UF_ANSWER_NOT_IN_DOCUMENTS);
     collection.remove(found[0].document);
     CHECK(collection.count(UF_COLLECTION_DOCUMENTS) == 6);
 }

@@ -7,7 +7,8 @@
 use super::answer::{Answer, Next};
 use super::cells::Cells;
 use super::options::Sizes;
-use super::sequence::{Running, Sequence, cells_to_the_end, common_prefix};
+use super::sequence::{Running, Sequence, cells_to_the_end};
+use crate::engine::common_prefix::common_prefix;
 use crate::engine::model::Model;
 use crate::engine::outcome::FinishReason;
 use crate::engine::stack::{AdapterStack, StackFingerprint};

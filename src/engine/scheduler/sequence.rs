@@ -51,8 +51,3 @@ impl Running {
 pub(super) fn cells_to_the_end(n_prompt: usize, max_tokens: usize) -> usize {
     n_prompt + max_tokens.saturating_sub(1)
 }
-
-/// How many tokens both begin with.
-pub(super) fn common_prefix(a: &[Token], b: &[Token]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
-}

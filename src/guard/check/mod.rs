@@ -6,6 +6,7 @@
 mod body;
 mod floor;
 mod run;
+mod share;
 mod tier;
 pub(super) mod tracks;
 
@@ -18,18 +19,19 @@ pub use run::{Checked, check};
 pub use tier::{Sizes, Tier};
 
 use floor::Floor;
+use share::{Share, take_part};
 
 use super::cache::BaseCache;
 use super::measure::{AnswerFormat, Run, Track};
 use super::measurement::{Measurements, NoiseFloor, Work};
 use super::null;
 use super::stats::sequential::{Look, Plan};
-use super::suite::{DOMAIN, Suite};
+use super::suite::Suite;
 use crate::engine::{AdapterStack, CancelToken, ContentHash, Model, ScorerOptions, system_info};
 use crate::{Error, Result};
 
 /// Changes when a probe measures differently: older records are then not used.
-const CACHE_VERSION: u32 = 1;
+const CACHE_VERSION: u32 = 2;
 
 /// One half of every group's items, for picking on one and certifying on the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +100,8 @@ pub enum Next {
     Stop,
     /// All groups but these, whose part of the verdict stands.
     Without(HashSet<String>),
+    /// Only these, which are left open, beyond what was planned.
+    Extend(HashSet<String>),
 }
 
 /// Measures `stack` against the base in parts; `decide` looks at the figures after each part, knowing how many
@@ -151,106 +155,62 @@ pub fn measure(
         Some(cache) => tracks.iter_mut().map(|track| track.load(cache)).sum(),
         None => 0,
     };
-    let scorer = ScorerOptions {
-        n_threads: options.n_threads,
-        ..ScorerOptions::default()
-    };
+    let scorer = scorer_options(options);
     let mut run = Run::new(model, stack, scorer, &options.cancel);
-    let total: usize = tracks.iter().map(|track| track.n_items()).sum();
     let totals = tracks
         .iter()
-        .map(|track| (track.group().to_owned(), track.n_items()))
+        .map(|track| (track.group().to_owned(), track.n_planned()))
         .collect();
-    let noise = noise_floor(&mut tracks, &options.sizes, &mut run, cache.as_ref())?;
+    let mut next = Next::Without(HashSet::new());
+    let gain_first = options.gain_first;
+    if let Some(look) = plan.looks().next() {
+        // What the first look takes anyway is measured at once.
+        let share = Share::new(&tracks, look, &next, gain_first);
+        for track in &mut tracks {
+            let n = options.sizes.noise.max(options.sizes.nulls);
+            track.prepare_noise_floor(n.max(share.of(track.as_ref())), &mut run)?;
+        }
+    }
+    let noise = noise_floor(&tracks, &options.sizes, &mut run, cache.as_ref())?;
 
-    let (mut measured, mut floor) = (None, None);
-    let mut settled = HashSet::new();
+    let mut measured = None;
+    let mut floor: Option<Floor> = None;
     for look in plan.looks() {
-        let done = take_part(
-            &mut tracks,
-            look,
-            Skip {
-                gain_first: options.gain_first,
-                settled: &settled,
-            },
-            &mut run,
-            total,
-            &mut progress,
-        );
+        let share = Share::new(&tracks, look, &next, gain_first);
+        let done = take_part(&mut tracks, &share, &mut run, &mut progress);
         if let Some(cache) = &cache {
             // Also what was measured before an error: it is right.
             tracks.iter().for_each(|track| track.store(cache));
         }
         done?;
-        let n_items: usize = tracks.iter().map(|track| track.done()).sum();
-        let n_tokens = run.n_tokens();
         let mut seconds = started.elapsed().as_secs_f64();
-        // Taken once, when everything is warm, and not counted.
-        let floor = match &mut floor {
-            Some(floor) => floor,
-            slot => slot.insert(Floor::measure(&mut run)?),
+        let bare = match floor {
+            Some(bare) => {
+                seconds -= bare.seconds;
+                bare
+            }
+            // Taken once, when everything is warm, and not counted.
+            None => *floor.insert(Floor::measure(&run)?),
         };
-        seconds -= floor.seconds;
-        let work = Work {
-            n_tokens: (n_tokens.0 + n_tokens.1) as u64,
-            n_items,
-            items_saved: total - n_items,
-            seconds,
-            tokens_per_s: (n_tokens.0 + n_tokens.1) as f64 / seconds.max(1e-9),
-            raw_prefill_tokens_per_s: floor.adapted,
-            prefill_floor_seconds: floor.seconds_for(n_tokens),
-            base_cached: n_cached >= n_items,
-        };
+        let work = bare.work(&tracks, &run, seconds, n_cached);
         let figures = collect(&tracks, noise.clone(), work)?;
-        let next = decide(&figures, look, &totals)?;
+        next = decide(&figures, look, &totals)?;
         measured = Some(figures);
-        match next {
-            Next::Stop => break,
-            Next::Without(groups) => settled = groups,
+        let goes_on = match &next {
+            Next::Stop => false,
+            Next::Without(_) => true,
+            Next::Extend(open) => tracks
+                .iter()
+                .any(|track| open.contains(track.group()) && track.done() < track.n_items()),
+        };
+        if !goes_on {
+            break;
         }
     }
     measured.ok_or_else(|| Error::Measurement {
         group: "all".to_owned(),
         reason: "nothing was measured".to_owned(),
     })
-}
-
-/// What a look leaves out or takes at once.
-#[derive(Clone, Copy)]
-struct Skip<'a> {
-    gain_first: bool,
-    settled: &'a HashSet<String>,
-}
-
-/// Brings every group to where the look wants it.
-fn take_part(
-    tracks: &mut [Box<dyn Track>],
-    look: Look,
-    skip: Skip<'_>,
-    run: &mut Run<'_>,
-    total: usize,
-    progress: &mut impl FnMut(Progress<'_>),
-) -> Result<()> {
-    let some_tell = tracks.iter().any(|track| track.first_look() > 0);
-    for i in 0..tracks.len() {
-        let done = tracks.iter().map(|track| track.done()).sum();
-        let track = &mut tracks[i];
-        progress(Progress {
-            group: track.group(),
-            done,
-            total,
-            look,
-        });
-        // The first of several looks is at the telling groups alone: a clear fail need not wait for the others.
-        let wanted = match (track.first_look(), look.number()) {
-            _ if skip.settled.contains(track.group()) => track.done(),
-            _ if skip.gain_first && track.group() == DOMAIN => track.n_items(),
-            (0, 1) if some_tell && !look.is_last() => 0,
-            (first, _) => look.items(track.n_items()).max(first),
-        };
-        track.advance(wanted, run)?;
-    }
-    Ok(())
 }
 
 fn collect(tracks: &[Box<dyn Track>], noise: Vec<NoiseFloor>, work: Work) -> Result<Measurements> {
@@ -268,15 +228,12 @@ fn collect(tracks: &[Box<dyn Track>], noise: Vec<NoiseFloor>, work: Work) -> Res
 /// Harm where there is none: the base against its own records, through the same machinery, and against other nulls.
 /// These depend on the base and the items alone, so they are kept.
 fn noise_floor(
-    tracks: &mut [Box<dyn Track>],
+    tracks: &[Box<dyn Track>],
     sizes: &Sizes,
     run: &mut Run<'_>,
     cache: Option<&BaseCache>,
 ) -> Result<Vec<NoiseFloor>> {
     let cancel = run.cancel();
-    for track in tracks.iter_mut() {
-        track.prepare_noise_floor(sizes.noise.max(sizes.nulls), run)?;
-    }
     let mut floors = Vec::new();
     for track in tracks.iter() {
         floors.extend(track.noise_floor(sizes.noise, "base", run.base()?, cancel)?);
@@ -305,6 +262,15 @@ fn kept_nulls(
         cache.store(key, &bytes);
     }
     Ok(floors)
+}
+
+/// Two contexts a stack: with two threads each has one to itself, which never waits. More would take more memory.
+pub(super) fn scorer_options(options: &MeasureOptions) -> ScorerOptions {
+    ScorerOptions {
+        n_threads: options.n_threads,
+        n_workers: 2,
+        ..ScorerOptions::default()
+    }
 }
 
 pub(super) fn cache(model: &Model, options: &MeasureOptions) -> Result<Option<BaseCache>> {

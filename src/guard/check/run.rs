@@ -6,7 +6,7 @@ use super::{MeasureOptions, Next, Progress, measure};
 use crate::engine::{AdapterStack, Model};
 use crate::guard::budget::{Action, Budget, Rule};
 use crate::guard::measurement::Measurements;
-use crate::guard::stats::sequential::Plan;
+use crate::guard::stats::sequential::{Look, Plan};
 use crate::guard::suite::Suite;
 use crate::guard::verdict::{GroupResult, Outcome, Verdict, judge_look, screen_look};
 use crate::{Error, Result};
@@ -23,7 +23,7 @@ pub struct Checked {
 /// Measures `stack` against the base on `suite` and judges it by `budget`.
 ///
 /// Looks several times, and stops as soon as the adapter failed, or passed with every group that will be judged at all.
-/// The error over all looks stays within the budget's confidence.
+/// What is undecided in the end is measured on, up to the tier's extension. The error over all looks stays within the budget's confidence.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if no adapter has an effect, or a blocking rule's budget is below the noise floor; as
@@ -43,6 +43,10 @@ pub fn check(
         judge_look
     };
     let plan = Plan::new(budget.confidence(), options.sizes.looks)?;
+    let plan = match options.sizes.extension {
+        ..=1 => plan,
+        _ => plan.extended(),
+    };
     let mut outcome = None;
     let measurements = measure(
         model,
@@ -54,16 +58,7 @@ pub fn check(
         |figures, look, totals| {
             refuse_below_floor(budget, figures)?;
             let judged = judge(figures, budget, look);
-            let stop = match judged.verdict {
-                Verdict::Fail => true,
-                Verdict::Pass => !has_more_to_judge(&judged, budget, totals),
-                Verdict::Undecided => false,
-            };
-            let next = if stop || look.is_last() {
-                Next::Stop
-            } else {
-                Next::Without(settled(&judged))
-            };
+            let next = next(&judged, look, budget, totals);
             outcome = Some(judged);
             Ok(next)
         },
@@ -73,6 +68,20 @@ pub fn check(
         outcome,
         measurements,
     })
+}
+
+/// What to measure after a look.
+fn next(judged: &Outcome, look: Look, budget: &Budget, totals: &HashMap<String, usize>) -> Next {
+    let stands = match judged.verdict {
+        Verdict::Fail => true,
+        Verdict::Pass => !has_more_to_judge(judged, budget, totals),
+        Verdict::Undecided => false,
+    };
+    match look {
+        _ if stands || look.is_last() => Next::Stop,
+        _ if look.is_whole() => Next::Extend(open(judged)),
+        _ => Next::Without(settled(judged)),
+    }
 }
 
 /// A budget that harmless models break would judge noise.
@@ -116,6 +125,23 @@ fn settled(judged: &Outcome) -> HashSet<String> {
         .collect()
 }
 
+/// Groups that more items would decide.
+fn open(judged: &Outcome) -> HashSet<String> {
+    judged
+        .groups
+        .iter()
+        .filter(|group| {
+            group.action == Action::Block
+                && group.verdict == Some(Verdict::Undecided)
+                && group.items_needed.is_some()
+        })
+        .flat_map(|group| match group.pooled.as_slice() {
+            [] => vec![group.name.clone()],
+            pooled => pooled.to_vec(),
+        })
+        .collect()
+}
+
 /// Whether a group has no items so far, or too few to be judged, and will have enough.
 fn has_more_to_judge(judged: &Outcome, budget: &Budget, totals: &HashMap<String, usize>) -> bool {
     let is_measured = |name: &String| judged.groups.iter().any(|group| group.name == *name);
@@ -135,4 +161,41 @@ fn has_more_to_judge(judged: &Outcome, budget: &Budget, totals: &HashMap<String,
         group.too_few_items
             && rule.is_some_and(|rule| rule.action == Action::Block && rule.min_items <= total)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::measurement::{Pair, Series, Work};
+    use crate::guard::metric::Metric;
+
+    /// `n` general prompts of which the adapter answers `collapsed` in its trained format.
+    fn prompts(n: usize, collapsed: usize) -> Result<Measurements> {
+        let pair = |i: usize| Pair::new(i.to_string(), 0.0, f64::from(i < collapsed));
+        let pairs = (0..n).map(pair).collect();
+        let series = Series::new("general_prompts", Metric::FormatCollapse, None, pairs)?;
+        Measurements::new(vec![series], vec![], vec![], Work::default())
+    }
+
+    #[test]
+    fn what_is_undecided_in_the_end_is_extended_and_then_decided() -> Result<()> {
+        let budget = Budget::embedded()?;
+        let looks: Vec<Look> = Plan::new(budget.confidence(), 2)?
+            .extended()
+            .looks()
+            .collect();
+        let totals = HashMap::from([("general_prompts".to_owned(), 60)]);
+        let after = |look: usize, n: usize, collapsed: usize| -> Result<(Verdict, Next)> {
+            let judged = screen_look(&prompts(n, collapsed)?, &budget, looks[look]);
+            let next = next(&judged, looks[look], &budget, &totals);
+            Ok((judged.verdict, next))
+        };
+        assert_eq!(after(1, 60, 0)?, (Verdict::Pass, Next::Stop));
+        let open = HashSet::from(["general_prompts".to_owned()]);
+        assert_eq!(after(1, 60, 1)?, (Verdict::Undecided, Next::Extend(open)));
+        assert_eq!(after(2, 180, 3)?, (Verdict::Pass, Next::Stop));
+        assert_eq!(after(2, 180, 45)?, (Verdict::Fail, Next::Stop));
+        assert_eq!(after(0, 30, 30)?, (Verdict::Fail, Next::Stop));
+        Ok(())
+    }
 }

@@ -26,7 +26,7 @@ pub struct Sizes {
     pub choices: usize,
     /// Sentences of a cloze group. They are short, and a budget in nats needs many.
     pub clozes: usize,
-    /// General prompts. A budget for format collapse needs 40: none of 40 in the format proves a share below 9 %.
+    /// General prompts. A budget for format collapse needs some 50: none of 60 in the format proves a share below 8 %.
     pub prompts: usize,
     /// Windows of a text.
     pub windows: usize,
@@ -36,6 +36,8 @@ pub struct Sizes {
     pub max_tokens: usize,
     /// Looks at the figures before all is measured, the last one included.
     pub looks: usize,
+    /// Groups that are still undecided then are measured on up to so many times their items; 1 asks for no more.
+    pub extension: usize,
     /// Items of each kind that the base is measured against itself on.
     pub noise: usize,
     /// Items of each kind that other nulls are measured on, see [`crate::guard::null`]; 0 leaves them out.
@@ -64,11 +66,12 @@ impl Tier {
                 // The fewest that a group is judged by are 50: too many for a first look.
                 choices: 0,
                 clozes: 50,
-                prompts: 40,
+                prompts: 60,
                 windows: 10,
                 domain: 20,
                 max_tokens: 96,
                 looks: 2,
+                extension: 3,
                 noise: 2,
                 nulls: 0,
             },
@@ -80,6 +83,7 @@ impl Tier {
                 domain: 60,
                 max_tokens: 256,
                 looks: 4,
+                extension: 2,
                 noise: 6,
                 nulls: 4,
             },
@@ -90,8 +94,10 @@ impl Tier {
                 windows: usize::MAX,
                 domain: usize::MAX,
                 max_tokens: 2000,
-                // The second, the first at everything, is at a third of the items.
-                looks: 6,
+                // The second, the first at everything, is at a quarter of the items: at 50 of a group's 200, which is
+                // the fewest that it is judged by.
+                looks: 8,
+                extension: 1,
                 noise: 16,
                 nulls: 16,
             },

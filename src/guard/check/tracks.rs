@@ -17,6 +17,7 @@ pub fn tracks(
     sizes: &Sizes,
 ) -> Result<Vec<Box<dyn Track>>> {
     let mut tracks: Vec<Box<dyn Track>> = Vec::new();
+    let most = |planned: usize| planned.saturating_mul(sizes.extension.max(1));
     let format = format.cloned().or_else(|| trained_format(suite));
     for group in suite.groups() {
         if let Items::Prompts(items) = group.items() {
@@ -24,17 +25,18 @@ pub fn tracks(
                 model,
                 group.name(),
                 items,
-                sizes.prompts,
+                most(sizes.prompts),
                 sizes.max_tokens,
                 format.clone(),
             )?;
-            add(&mut tracks, probe)?;
+            add(&mut tracks, probe, sizes.prompts)?;
         }
     }
     for text in suite.texts() {
         add(
             &mut tracks,
-            TextProbe::new(model, &text.name, &text.text, sizes.windows)?,
+            TextProbe::new(model, &text.name, &text.text, most(sizes.windows))?,
+            sizes.windows,
         )?;
     }
     if let Some(domain) = suite.domain() {
@@ -42,11 +44,13 @@ pub fn tracks(
         match domain.items() {
             Items::Target(items) => add(
                 &mut tracks,
-                TaskProbe::new(model, DOMAIN, items, n, sizes.max_tokens)?,
+                TaskProbe::new(model, DOMAIN, items, most(n), sizes.max_tokens)?,
+                n,
             )?,
             Items::Choice(items) => add(
                 &mut tracks,
-                ChoiceProbe::new(model, DOMAIN, items, n, sizes.max_tokens)?,
+                ChoiceProbe::new(model, DOMAIN, items, most(n), sizes.max_tokens)?,
+                n,
             )?,
             Items::Prompts(_) => {}
         }
@@ -57,11 +61,13 @@ pub fn tracks(
             Items::Choice(_) if sizes.choices == 0 => {}
             Items::Choice(items) => add(
                 &mut tracks,
-                ChoiceProbe::new(model, name, items, sizes.choices, max)?,
+                ChoiceProbe::new(model, name, items, most(sizes.choices), max)?,
+                sizes.choices,
             )?,
             Items::Target(items) => add(
                 &mut tracks,
-                ClozeProbe::new(model, name, items, sizes.clozes, max)?,
+                ClozeProbe::new(model, name, items, most(sizes.clozes), max)?,
+                sizes.clozes,
             )?,
             Items::Prompts(_) => {}
         }
@@ -69,7 +75,11 @@ pub fn tracks(
     Ok(tracks)
 }
 
-fn add<P: Probe + 'static>(tracks: &mut Vec<Box<dyn Track>>, probe: P) -> Result<()> {
+fn add<P: Probe + 'static>(
+    tracks: &mut Vec<Box<dyn Track>>,
+    probe: P,
+    n_planned: usize,
+) -> Result<()> {
     if probe.n_items() == 0 {
         return Err(Error::Measurement {
             group: probe.group().to_owned(),
@@ -77,7 +87,7 @@ fn add<P: Probe + 'static>(tracks: &mut Vec<Box<dyn Track>>, probe: P) -> Result
                 .to_owned(),
         });
     }
-    tracks.push(Box::new(Tracked::new(probe)));
+    tracks.push(Box::new(Tracked::new(probe, n_planned)));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
-//! Free answers: completed from where they leave a draft, and compared with one another.
+//! Free answers: what is asked, and how alike two of them are.
 
 use crate::Result;
-use crate::engine::{CancelToken, ChatMessage, GreedyAnswer, Model, Scorer, Token};
+use crate::engine::{ChatMessage, Model, Token};
 
 /// A prompt as the model expects it: in its chat template, or as it is where the model has none.
 pub fn chat_prompt(model: &Model, text: &str) -> Result<Vec<Token>> {
@@ -10,73 +10,6 @@ pub fn chat_prompt(model: &Model, text: &str) -> Result<Vec<Token>> {
         Err(_) => model.tokenize(text),
     }
 }
-
-/// Where a greedy answer is known to begin as a draft does, from one pass over prompt and draft.
-#[derive(Debug, Clone)]
-pub struct Draft<'a> {
-    pub prompt: &'a [Token],
-    pub draft: &'a [Token],
-    /// The likeliest token at each place of the draft, and after it.
-    pub tops: Vec<Token>,
-}
-
-impl Draft<'_> {
-    /// The answer as far as it is known: what agrees with the draft, and the first token that does not.
-    fn known(&self, model: &Model, max_tokens: usize) -> GreedyAnswer {
-        let mut answer = GreedyAnswer::default();
-        for (i, &top) in self.tops.iter().enumerate().take(max_tokens) {
-            if model.is_end_of_generation(top) {
-                answer.ended = true;
-                break;
-            }
-            answer.tokens.push(top);
-            if self.draft.get(i) != Some(&top) {
-                break;
-            }
-        }
-        answer
-    }
-}
-
-/// Answers greedily, at most `max_tokens` each, computing only what comes after the first difference to a draft.
-pub fn complete(
-    scorer: &mut Scorer,
-    drafts: &[Draft<'_>],
-    max_tokens: usize,
-    cancel: &CancelToken,
-) -> Result<Vec<GreedyAnswer>> {
-    let model = scorer.model().clone();
-    let mut answers: Vec<GreedyAnswer> = drafts
-        .iter()
-        .map(|draft| draft.known(&model, max_tokens))
-        .collect();
-    let mut open: Vec<usize> = (0..drafts.len())
-        .filter(|&i| !answers[i].ended && answers[i].tokens.len() < max_tokens)
-        .collect();
-    // Answers of like length are computed together.
-    open.sort_by_key(|&i| answers[i].tokens.len());
-    let mut rest = open.as_slice();
-    while !rest.is_empty() {
-        let n = rest.len().min(TOGETHER);
-        let (group, later) = rest.split_at(n);
-        let prompts: Vec<Vec<Token>> = group
-            .iter()
-            .map(|&i| [drafts[i].prompt, &answers[i].tokens].concat())
-            .collect();
-        let shortest = answers[group[0]].tokens.len();
-        let found = scorer.answer(&prompts, max_tokens - shortest, cancel, |_, _| Ok(()))?;
-        for (&i, more) in group.iter().zip(found) {
-            let room = max_tokens - answers[i].tokens.len();
-            answers[i].ended = more.ended && more.tokens.len() <= room;
-            answers[i].tokens.extend(more.tokens.into_iter().take(room));
-        }
-        rest = later;
-    }
-    Ok(answers)
-}
-
-/// Answers computed together: enough to keep the cores busy, few enough that they end at about the same time.
-const TOGETHER: usize = 16;
 
 /// How alike two answers are, 0 to 1: the longest common subsequence of their words, as F1 (ROUGE-L; Lin 2004).
 pub fn similarity(a: &str, b: &str) -> f64 {

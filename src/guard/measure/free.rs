@@ -5,13 +5,13 @@
 
 use std::ops::Range;
 
-use super::answer::{Draft, chat_prompt, complete, length_drift, repetition, similarity};
+use super::answer::{chat_prompt, length_drift, repetition, similarity};
 use super::format::AnswerFormat;
 use super::sketch::{RowChange, Sketch};
 use super::text::{divergence_series, mean, summarize};
 use super::{Probe, Reader, Record, content_of, language, not_finite, shuffled};
 use crate::Result;
-use crate::engine::{CancelToken, ContentHash, GreedyAnswer, Model, ScoreItem, Scorer, Token};
+use crate::engine::{CancelToken, ContentHash, GreedyAnswer, Model, Opening, Scorer, Token};
 use crate::guard::measurement::{Pair, Series, TextDivergence};
 use crate::guard::metric::Metric;
 use crate::guard::suite::PromptItem;
@@ -93,14 +93,18 @@ impl FreeProbe {
         })
     }
 
-    fn texts(&self, base: &[BaseAnswer], adapted: &[AdaptedAnswer]) -> Vec<(String, String)> {
+    fn texts(
+        &self,
+        base: &[BaseAnswer],
+        adapted: &[AdaptedAnswer],
+    ) -> Result<Vec<(String, String)>> {
         base.iter()
             .zip(adapted)
             .map(|(base, adapted)| {
-                (
-                    self.model.detokenize(&base.tokens),
-                    self.model.detokenize(&adapted.answer.tokens),
-                )
+                Ok((
+                    self.model.detokenize(&base.tokens)?,
+                    self.model.detokenize(&adapted.answer.tokens)?,
+                ))
             })
             .collect()
     }
@@ -146,13 +150,17 @@ impl Probe for FreeProbe {
         cancel: &CancelToken,
     ) -> Result<Vec<BaseAnswer>> {
         let items = &self.items[items];
-        let prompts: Vec<Vec<Token>> = items.iter().map(|(_, tokens)| tokens.clone()).collect();
+        let openings: Vec<Opening> = items
+            .iter()
+            .map(|(_, tokens)| Opening {
+                prompt: tokens.clone(),
+                guess: Vec::new(),
+            })
+            .collect();
         let mut records = vec![BaseAnswer::default(); items.len()];
-        let answers = scorer.answer(&prompts, MAX_ANSWER, cancel, |at, row| {
+        let answers = scorer.answer(&openings, MAX_ANSWER, cancel, |at, row| {
             let failed = || not_finite(&self.group, &items[at.item].0.id);
-            // The token chosen is the likeliest: its loss is the row's smallest.
-            let chosen = crate::engine::divergence::top(row).ok_or_else(failed)?;
-            let sketch = Sketch::of(row, Some(chosen)).ok_or_else(failed)?;
+            let sketch = Sketch::of_likeliest(row).ok_or_else(failed)?;
             records[at.item].rows.push(sketch);
             Ok(())
         })?;
@@ -171,41 +179,26 @@ impl Probe for FreeProbe {
         cancel: &CancelToken,
     ) -> Result<Vec<AdaptedAnswer>> {
         let items = &self.items[items];
-        let batch: Vec<ScoreItem> = items
+        let openings: Vec<Opening> = items
             .iter()
             .zip(base)
-            .map(|((_, prompt), base)| {
-                ScoreItem::text([prompt.as_slice(), &base.tokens].concat(), prompt.len())
+            .map(|((_, prompt), base)| Opening {
+                prompt: prompt.clone(),
+                guess: base.tokens.clone(),
             })
             .collect();
         let mut rows: Vec<Vec<RowChange>> = vec![Vec::new(); items.len()];
-        let mut tops: Vec<Vec<Token>> = vec![Vec::new(); items.len()];
-        scorer.score(&batch, cancel, |at, row| {
-            let (item, prompt) = &items[at.item];
-            let place = at.index + 1 - prompt.len();
-            let failed = || not_finite(&self.group, &item.id);
-            let top = match base[at.item].rows.get(place) {
-                Some(sketch) => {
-                    let change = sketch.compare(row, sketch.top()).ok_or_else(failed)?;
-                    rows[at.item].push(change);
-                    change.top
-                }
-                None => crate::engine::divergence::top(row).ok_or_else(failed)?,
-            };
-            tops[at.item].push(Token(i32::try_from(top).unwrap_or(-1)));
+        let answers = scorer.answer(&openings, MAX_ANSWER, cancel, |at, row| {
+            // What comes after the answer has left the base's is not compared.
+            if at.branch.is_none()
+                && let Some(sketch) = base[at.item].rows.get(at.index)
+            {
+                let change = sketch.compare(row, sketch.top());
+                let failed = || not_finite(&self.group, &items[at.item].0.id);
+                rows[at.item].push(change.ok_or_else(failed)?);
+            }
             Ok(())
         })?;
-        let drafts: Vec<Draft<'_>> = items
-            .iter()
-            .zip(base)
-            .zip(tops)
-            .map(|(((_, prompt), base), tops)| Draft {
-                prompt,
-                draft: &base.tokens,
-                tops,
-            })
-            .collect();
-        let answers = complete(scorer, &drafts, MAX_ANSWER, cancel)?;
         Ok(rows
             .into_iter()
             .zip(answers)
@@ -220,7 +213,7 @@ impl Probe for FreeProbe {
             .iter()
             .map(|(item, _)| (item.id.as_str(), item.cluster.as_deref()));
         let mut series = divergence_series(&self.group, ids.clone(), &rows)?;
-        let texts = self.texts(base, adapted);
+        let texts = self.texts(base, adapted)?;
         let format = self.format(&texts);
         let in_format = |text: &str| {
             let collapsed = format.as_ref().is_some_and(|format| format.is_answer(text));

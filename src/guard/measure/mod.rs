@@ -26,7 +26,7 @@ pub use free::{FreeProbe, MAX_ANSWER};
 pub use record::{Reader, Record};
 pub use task::TaskProbe;
 pub use text::{TextProbe, WINDOW};
-pub use track::{Run, Track, Tracked};
+pub use track::{Done, Run, Track, Tracked};
 
 use super::measurement::{Series, TextDivergence};
 use crate::engine::{CancelToken, ContentHash, Scorer};

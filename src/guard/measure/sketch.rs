@@ -3,7 +3,7 @@
 //! KL over a coarser partition is never more than the whole KL (the data-processing inequality; Cover and Thomas 2006,
 //! section 2.8). What it leaves out is divergence within the unlikely rest.
 
-use crate::engine::divergence::{Normalizer, top};
+use crate::engine::divergence::Normalizer;
 
 use super::{Reader, Record};
 
@@ -30,8 +30,6 @@ pub struct Sketch {
 pub struct RowChange {
     /// KL(base || adapted), nats.
     pub kl: f64,
-    /// The adapted row's likeliest token.
-    pub top: usize,
     /// Whether that is the base's too.
     pub same_top: bool,
     /// Negative log-likelihood of the token that came next.
@@ -42,7 +40,17 @@ impl Sketch {
     /// Keeps what is likely in a row; `target` is the token that comes next. `None` for logits that are not finite.
     pub fn of(row: &[f32], target: Option<usize>) -> Option<Self> {
         let norm = Normalizer::of(row)?;
-        let first = top(row)?;
+        Self::with(row, &norm, target)
+    }
+
+    /// As [`Self::of`], where the likeliest token is what comes next.
+    pub fn of_likeliest(row: &[f32]) -> Option<Self> {
+        let norm = Normalizer::of(row)?;
+        Self::with(row, &norm, norm.top(row))
+    }
+
+    fn with(row: &[f32], norm: &Normalizer, target: Option<usize>) -> Option<Self> {
+        let first = norm.top(row)?;
         let mut likely: Vec<usize> = row
             .iter()
             .enumerate()
@@ -62,7 +70,7 @@ impl Sketch {
             tokens: kept()
                 .map(|i| u32::try_from(i).unwrap_or(u32::MAX))
                 .collect(),
-            nll: nll(&norm, row, target)?,
+            nll: nll(norm, row, target)?,
         })
     }
 
@@ -84,10 +92,9 @@ impl Sketch {
         if p_rest > MIN_REST {
             kl += p_rest * (p_rest / q_rest).ln();
         }
-        let top = top(row)?;
+        let top = norm.top(row)?;
         Some(RowChange {
             kl: kl.max(0.0),
-            top,
             same_top: self.top() == Some(top),
             nll: nll(&norm, row, target)?,
         })

@@ -4,18 +4,18 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::answer::{Draft, chat_prompt, complete};
+use super::answer::chat_prompt;
 use super::{Probe, Reader, Record, content_of, not_finite, shuffled};
 use crate::Result;
-use crate::engine::divergence::{Normalizer, top};
-use crate::engine::{CancelToken, ContentHash, Model, ScoreItem, Scorer, Token};
+use crate::engine::divergence::nll;
+use crate::engine::{CancelToken, ContentHash, Model, Opening, Scorer, Token};
 use crate::guard::measurement::{Pair, Series};
 use crate::guard::metric::Metric;
 use crate::guard::suite::TargetItem;
 
 /// Tokens that an answer may be longer than the longest right one.
 const SLACK: usize = 8;
-/// Most tokens of an answer.
+/// Most tokens of an answer, where no right one is longer.
 const MAX_ANSWER: usize = 256;
 
 /// What a model made of a task.
@@ -86,11 +86,12 @@ impl TaskProbe {
             }
         }
         let longest = tasks.iter().map(|task| task.target.len()).max();
+        let longest = longest.unwrap_or(0);
         Ok(Self {
             group: group.to_owned(),
             model: model.clone(),
             items: tasks,
-            max_answer: (longest.unwrap_or(0) + SLACK).min(MAX_ANSWER),
+            max_answer: (longest + SLACK).min(MAX_ANSWER).max(longest + 1),
         })
     }
 
@@ -101,37 +102,23 @@ impl TaskProbe {
         cancel: &CancelToken,
     ) -> Result<Vec<TaskAnswer>> {
         let tasks = &self.items[items];
-        let batch: Vec<ScoreItem> = tasks
+        let openings: Vec<Opening> = tasks
             .iter()
-            .map(|task| {
-                let tokens = [task.prompt.as_slice(), &task.target].concat();
-                ScoreItem::text(tokens, task.prompt.len())
+            .map(|task| Opening {
+                prompt: task.prompt.clone(),
+                guess: task.target.clone(),
             })
             .collect();
         let mut losses = vec![0.0; tasks.len()];
-        let mut tops: Vec<Vec<Token>> = vec![Vec::new(); tasks.len()];
-        scorer.score(&batch, cancel, |at, row| {
+        let answers = scorer.answer(&openings, self.max_answer, cancel, |at, row| {
             let task = &tasks[at.item];
-            let failed = || not_finite(&self.group, &task.item.id);
-            let norm = Normalizer::of(row).ok_or_else(failed)?;
-            if let Some(token) = task.target.get(at.index + 1 - task.prompt.len()) {
-                let logit = usize::try_from(token.0).ok().and_then(|i| row.get(i));
-                losses[at.item] -= norm.log_probability(*logit.ok_or_else(failed)?);
+            let token = task.target.get(at.index).filter(|_| at.branch.is_none());
+            if let Some(token) = token.and_then(|token| usize::try_from(token.0).ok()) {
+                let failed = || not_finite(&self.group, &task.item.id);
+                losses[at.item] += nll(row, token).ok_or_else(failed)?;
             }
-            let top = top(row).ok_or_else(failed)?;
-            tops[at.item].push(Token(i32::try_from(top).unwrap_or(-1)));
             Ok(())
         })?;
-        let drafts: Vec<Draft<'_>> = tasks
-            .iter()
-            .zip(tops)
-            .map(|(task, tops)| Draft {
-                prompt: &task.prompt,
-                draft: &task.target,
-                tops,
-            })
-            .collect();
-        let answers = complete(scorer, &drafts, self.max_answer, cancel)?;
         Ok(answers
             .into_iter()
             .zip(losses)
@@ -201,15 +188,16 @@ impl Probe for TaskProbe {
         let mut series = Vec::new();
         for (metric, score) in metrics {
             let pairs = rows().map(|(task, (base, adapted))| {
-                let score =
-                    |tokens: &[Token]| score(&task.item.target, &self.model.detokenize(tokens));
-                pair(task, score(&base.answer), score(&adapted.answer))
+                let score = |tokens: &[Token]| -> Result<f64> {
+                    Ok(score(&task.item.target, &self.model.detokenize(tokens)?))
+                };
+                Ok(pair(task, score(&base.answer)?, score(&adapted.answer)?))
             });
             series.push(Series::new(
                 self.group.as_str(),
                 metric,
                 None,
-                pairs.collect(),
+                pairs.collect::<Result<_>>()?,
             )?);
         }
         let pairs = rows().map(|(task, (base, adapted))| pair(task, base.nll, adapted.nll));

@@ -48,7 +48,7 @@ impl TextProbe {
         scorer: &mut Scorer,
         items: Range<usize>,
         cancel: &CancelToken,
-        mut take: impl FnMut(usize, usize, &[f32], Option<usize>) -> Option<()>,
+        mut take: impl FnMut(usize, usize, &[f32], Option<usize>) -> Option<()> + Send,
     ) -> Result<()> {
         let windows = &self.windows[items];
         let batch: Vec<ScoreItem> = windows

@@ -17,6 +17,25 @@ pub struct Run<'a> {
     adapted: Option<Scorer>,
 }
 
+/// What was computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Tokens of the base.
+    pub base_tokens: usize,
+    /// Tokens of base and adapters.
+    pub adapted_tokens: usize,
+    /// Rows of logits of both.
+    pub rows: usize,
+}
+
+impl Done {
+    /// Tokens of both.
+    #[must_use]
+    pub const fn tokens(self) -> usize {
+        self.base_tokens + self.adapted_tokens
+    }
+}
+
 impl<'a> Run<'a> {
     /// Nothing is allocated yet.
     #[must_use]
@@ -57,6 +76,12 @@ impl<'a> Run<'a> {
         scorer(&mut self.adapted, self.model, self.stack, &self.options)
     }
 
+    /// The stack that is measured.
+    #[must_use]
+    pub const fn stack(&self) -> &AdapterStack {
+        self.stack
+    }
+
     /// The model that both stacks are on.
     #[must_use]
     pub const fn model(&self) -> &Model {
@@ -75,11 +100,18 @@ impl<'a> Run<'a> {
         self.cancel
     }
 
-    /// Tokens computed so far: base, and base with adapters.
+    /// What was computed so far.
     #[must_use]
-    pub fn n_tokens(&self) -> (usize, usize) {
-        let of = |scorer: &Option<Scorer>| scorer.as_ref().map_or(0, Scorer::n_evaluated);
-        (of(&self.base), of(&self.adapted))
+    pub fn done(&self) -> Done {
+        let both = [&self.base, &self.adapted];
+        let [base_tokens, adapted_tokens] =
+            both.map(|one| one.as_ref().map_or(0, Scorer::n_evaluated));
+        let rows = both.into_iter().flatten().map(Scorer::n_rows).sum();
+        Done {
+            base_tokens,
+            adapted_tokens,
+            rows,
+        }
     }
 }
 
@@ -103,6 +135,9 @@ pub trait Track {
 
     /// Number of items that may be measured.
     fn n_items(&self) -> usize;
+
+    /// Number of items that are measured where nothing is left open: the others are its extension.
+    fn n_planned(&self) -> usize;
 
     /// Items that already the first look takes.
     fn first_look(&self) -> usize;
@@ -157,16 +192,18 @@ pub trait Track {
 /// A probe with its records.
 pub struct Tracked<P: Probe> {
     probe: P,
+    n_planned: usize,
     base: Vec<P::Base>,
     adapted: Vec<P::Adapted>,
     n_cached: usize,
 }
 
 impl<P: Probe> Tracked<P> {
-    /// Nothing is measured yet.
+    /// Nothing is measured yet; `n_planned` of the items are to be, and the others where it takes more to decide.
     #[must_use]
-    pub const fn new(probe: P) -> Self {
+    pub fn new(probe: P, n_planned: usize) -> Self {
         Self {
+            n_planned: n_planned.min(probe.n_items()),
             probe,
             base: Vec::new(),
             adapted: Vec::new(),
@@ -184,8 +221,12 @@ impl<P: Probe> Track for Tracked<P> {
         self.probe.n_items()
     }
 
+    fn n_planned(&self) -> usize {
+        self.n_planned
+    }
+
     fn first_look(&self) -> usize {
-        P::FIRST_LOOK
+        P::FIRST_LOOK.min(self.n_planned)
     }
 
     fn done(&self) -> usize {

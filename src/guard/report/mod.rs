@@ -95,11 +95,14 @@ fn signed(value: f64) -> String {
 fn work(body: &Body) -> String {
     let work = &body.outcome.work;
     let mut text = format!(
-        "{} items and {} tokens in {:.1} s ({:.0} tokens/s; bare prefill {:.0}, of which this is {:.2})",
+        "{} items, {} tokens and {} rows of logits in {:.1} s: {:.0} tokens/s, {:.2} of the bare prefill's {:.0}, {:.2} \
+         counting the logits",
         work.n_items,
         work.n_tokens,
+        work.n_rows,
         work.seconds,
         work.tokens_per_s,
+        work.share_of_prefill(),
         work.raw_prefill_tokens_per_s,
         work.share_of_floor()
     );
@@ -107,7 +110,8 @@ fn work(body: &Body) -> String {
         text.push_str("; base from the cache");
     }
     let look = body.outcome.look;
-    if look.number < look.of {
+    let decided = body.outcome.verdict != Verdict::Undecided;
+    if decided && look.number < look.of {
         let (number, of, saved) = (look.number, look.of, work.items_saved);
         text.push_str(&format!(
             "; decided at look {number} of {of}, {saved} items saved"

@@ -5,6 +5,10 @@
 //! Haybittle 1971 and R. Peto 1976, who stop early on three standard errors only, which at 95 % is what a twentieth
 //! comes to). By Bonferroni's inequality the error over all looks is then at most the whole, however the scores at the
 //! looks depend on each other and however the items are spread. What it costs: of five looks, the last is at 96 %.
+//!
+//! A plan may have an extension: one more look, at more items, of what the last one left undecided. It and the look
+//! before it then share what the early ones leave of the error, half and half; Bonferroni's inequality does not mind that
+//! what is extended follows from what was seen.
 
 use super::Confidence;
 use crate::{Error, Result};
@@ -19,6 +23,7 @@ const MOST_LOOKS: usize = 10;
 pub struct Plan {
     confidence: Confidence,
     looks: usize,
+    is_extended: bool,
 }
 
 /// One look at what has been measured so far.
@@ -35,7 +40,11 @@ impl Plan {
     /// [`Error::InvalidArgument`] for another number of looks.
     pub fn new(confidence: Confidence, looks: usize) -> Result<Self> {
         if (1..=MOST_LOOKS).contains(&looks) {
-            return Ok(Self { confidence, looks });
+            return Ok(Self {
+                confidence,
+                looks,
+                is_extended: false,
+            });
         }
         Err(Error::InvalidArgument {
             what: "number of looks",
@@ -50,12 +59,22 @@ impl Plan {
         Self {
             confidence,
             looks: 1,
+            is_extended: false,
+        }
+    }
+
+    /// The same with an extension after the last look.
+    #[must_use]
+    pub const fn extended(self) -> Self {
+        Self {
+            is_extended: true,
+            ..self
         }
     }
 
     /// The looks, in order.
     pub fn looks(self) -> impl Iterator<Item = Look> {
-        (1..=self.looks).map(move |number| Look { plan: self, number })
+        (1..=self.n_looks()).map(move |number| Look { plan: self, number })
     }
 
     /// The last look.
@@ -63,8 +82,12 @@ impl Plan {
     pub const fn last(self) -> Look {
         Look {
             plan: self,
-            number: self.looks,
+            number: self.n_looks(),
         }
+    }
+
+    const fn n_looks(self) -> usize {
+        self.looks + self.is_extended as usize
     }
 }
 
@@ -78,19 +101,31 @@ impl Look {
     /// Looks of the plan.
     #[must_use]
     pub const fn of(self) -> usize {
-        self.plan.looks
+        self.plan.n_looks()
     }
 
     /// Whether no other look follows.
     #[must_use]
     pub const fn is_last(self) -> bool {
+        self.number >= self.plan.n_looks()
+    }
+
+    /// Whether it is at everything that is planned: all that comes after it is an extension.
+    #[must_use]
+    pub const fn is_whole(self) -> bool {
         self.number >= self.plan.looks
+    }
+
+    /// Whether it is beyond what is planned.
+    #[must_use]
+    pub const fn is_extension(self) -> bool {
+        self.number > self.plan.looks
     }
 
     /// Of `total` items in measuring order, how many this look is taken on: an equal part more each time.
     #[must_use]
     pub const fn items(self, total: usize) -> usize {
-        if self.is_last() {
+        if self.is_whole() {
             return total;
         }
         // In this order it cannot overflow.
@@ -103,10 +138,10 @@ impl Look {
     #[must_use]
     pub fn confidence(self) -> Confidence {
         let early = EARLY_PART * (self.plan.looks - 1) as f64;
-        let part = if self.is_last() {
-            1.0 - early
-        } else {
-            EARLY_PART
+        let part = match (self.is_whole(), self.plan.is_extended) {
+            (false, _) => EARLY_PART,
+            (true, false) => 1.0 - early,
+            (true, true) => (1.0 - early) / 2.0,
         };
         let wanted = 1.0 - self.plan.confidence.error() * part;
         Confidence(wanted.min(Confidence::MOST))
@@ -126,11 +161,11 @@ mod tests {
     #[test]
     fn the_parts_add_up_to_the_error() {
         for looks in 1..=MOST_LOOKS {
-            let spent: f64 = plan(looks)
-                .looks()
-                .map(|look| look.confidence().error())
-                .sum();
-            assert!((spent - 0.05).abs() < 1e-12, "{looks} looks spend {spent}");
+            for plan in [plan(looks), plan(looks).extended()] {
+                let errors = plan.looks().map(|look| look.confidence().error());
+                let spent: f64 = errors.sum();
+                assert!((spent - 0.05).abs() < 1e-12, "{plan:?} spends {spent}");
+            }
         }
         let early = plan(5).looks().next().unwrap().confidence();
         assert!(
@@ -143,6 +178,16 @@ mod tests {
     fn looks_take_equal_parts_and_end_with_all() {
         let items: Vec<usize> = plan(5).looks().map(|look| look.items(203)).collect();
         assert_eq!(items, [41, 82, 122, 163, 203]);
+        let extended: Vec<_> = plan(2).extended().looks().collect();
+        let items: Vec<usize> = extended.iter().map(|look| look.items(60)).collect();
+        assert_eq!(items, [30, 60, 60]);
+        let kinds = |kind: fn(Look) -> bool| extended.iter().map(|&look| kind(look)).collect();
+        let (whole, extension): (Vec<bool>, Vec<bool>) =
+            (kinds(Look::is_whole), kinds(Look::is_extension));
+        assert_eq!(
+            (whole, extension),
+            (vec![false, true, true], vec![false, false, true])
+        );
         assert_eq!(Plan::single(Confidence::DEFAULT).last().items(7), 7);
         assert!(Plan::new(Confidence::DEFAULT, 0).is_err());
         assert!(Plan::new(Confidence::DEFAULT, 11).is_err());

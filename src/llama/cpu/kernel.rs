@@ -1,12 +1,14 @@
-//! Products of packed Q4_1 weights with vectors, by AVX-512 VNNI: a vector instruction multiplies four codes of each of
+//! Products of packed weights (Q4_1, or Q8_0) with vectors, by AVX-512 VNNI: a vector instruction multiplies four codes of each of
 //! sixteen rows with four numbers of the input.
 //!
 //! As in ggml, the input is rounded to eight bits in blocks of 32 with a scale each: x ≈ d·y. Of a block,
 //! `sum (scale·code + minimum)·d·y = scale·d·sum(code·y) + minimum·d·sum(y)`; both sums are whole numbers, exactly.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _mm256_loadu_si256, _mm512_and_si512, _mm512_cvtepi32_ps, _mm512_cvtph_ps,
-    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi8,
+    __m128i, __m512, __m512i, _mm_storeu_si128, _mm256_loadu_si256, _mm512_abs_ps,
+    _mm512_add_epi32, _mm512_and_si512, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtph_ps,
+    _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_epi32, _mm512_reduce_max_ps, _mm512_set1_epi8,
     _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16,
     _mm512_storeu_ps,
 };
@@ -20,6 +22,23 @@ pub(super) fn is_supported() -> bool {
         && is_x86_feature_detected!("avx512vnni")
 }
 
+/// A block of sixteen rows, as the kernel multiplies it: each value is `scale * code + minimum`.
+pub(super) trait Sixteen {
+    /// The codes as bytes: four numbers of each row a vector, in the order of the values.
+    ///
+    /// # Safety
+    ///
+    /// The processor has what [`is_supported`] asks for.
+    unsafe fn codes(&self) -> [__m512i; 8];
+
+    /// One of each a row.
+    ///
+    /// # Safety
+    ///
+    /// The processor has what [`is_supported`] asks for.
+    unsafe fn scales_and_minimums(&self) -> (__m512, __m512);
+}
+
 /// A block of an input, rounded.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -31,18 +50,44 @@ pub(super) struct Rounded {
     sum: f32,
 }
 
+#[cfg(test)]
 impl Rounded {
-    /// Rounds a block of an input, to whole numbers from -127 to 127.
+    pub(super) const ZERO: Self = Self {
+        codes: [0; BLOCK],
+        scale: 0.0,
+        sum: 0.0,
+    };
+
+    /// The numbers that the codes stand for.
+    pub(super) fn values(&self) -> impl Iterator<Item = f64> {
+        let scale = f64::from(self.scale);
+        self.codes.iter().map(move |&code| f64::from(code) * scale)
+    }
+}
+
+impl Rounded {
+    /// Rounds a block of an input, to whole numbers from -127 to 127, to the nearest and of two as near to the even.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     fn of(values: &[f32; BLOCK]) -> Self {
-        let largest = values.iter().fold(0_f32, |max, v| max.max(v.abs()));
+        // SAFETY: a block is two vectors.
+        let (low, high) = unsafe {
+            let first = values.as_ptr();
+            (_mm512_loadu_ps(first), _mm512_loadu_ps(first.add(16)))
+        };
+        let sizes = _mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high));
+        let largest = _mm512_reduce_max_ps(sizes);
         let scale = largest / 127.0;
         let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+        let inverse = _mm512_set1_ps(inverse);
+        let low = _mm512_cvtps_epi32(_mm512_mul_ps(low, inverse));
+        let high = _mm512_cvtps_epi32(_mm512_mul_ps(high, inverse));
+        let sum = _mm512_reduce_add_epi32(_mm512_add_epi32(low, high));
         let mut codes = [0_i8; BLOCK];
-        let mut sum = 0_i32;
-        for (code, value) in codes.iter_mut().zip(values) {
-            let rounded = (value * inverse).round_ties_even() as i32;
-            sum += rounded;
-            *code = rounded as i8;
+        // SAFETY: a block of codes is two vectors of sixteen bytes.
+        unsafe {
+            let first = codes.as_mut_ptr().cast::<__m128i>();
+            _mm_storeu_si128(first, _mm512_cvtepi32_epi8(low));
+            _mm_storeu_si128(first.add(1), _mm512_cvtepi32_epi8(high));
         }
         Self {
             codes,
@@ -53,7 +98,12 @@ impl Rounded {
 }
 
 /// Rounds an input, block by block.
-pub(super) fn round(values: &[f32], rounded: &mut [Rounded]) {
+///
+/// # Safety
+///
+/// The processor has what [`is_supported`] asks for.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) unsafe fn round(values: &[f32], rounded: &mut [Rounded]) {
     for (block, rounded) in values.as_chunks().0.iter().zip(rounded) {
         *rounded = Rounded::of(block);
     }
@@ -69,18 +119,18 @@ pub(super) const INPUTS: usize = 8;
 ///
 /// The processor has what [`is_supported`] asks for. There are at most [`INPUTS`] inputs, as many `out`s; every input has
 /// as many blocks as `groups`, and every `out` points to room for [`ROWS`] numbers that nobody else uses.
-pub(super) unsafe fn products(groups: &[Group], inputs: &[&[Rounded]], out: &[*mut f32]) {
+pub(super) unsafe fn products<G: Sixteen>(groups: &[G], inputs: &[&[Rounded]], out: &[*mut f32]) {
     // SAFETY: as asked of the caller; the number of inputs is the constant.
     unsafe {
         match inputs.len() {
-            8 => tile::<8>(groups, inputs, out),
-            7 => tile::<7>(groups, inputs, out),
-            6 => tile::<6>(groups, inputs, out),
-            5 => tile::<5>(groups, inputs, out),
-            4 => tile::<4>(groups, inputs, out),
-            3 => tile::<3>(groups, inputs, out),
-            2 => tile::<2>(groups, inputs, out),
-            _ => tile::<1>(groups, inputs, out),
+            8 => tile::<G, 8>(groups, inputs, out),
+            7 => tile::<G, 7>(groups, inputs, out),
+            6 => tile::<G, 6>(groups, inputs, out),
+            5 => tile::<G, 5>(groups, inputs, out),
+            4 => tile::<G, 4>(groups, inputs, out),
+            3 => tile::<G, 3>(groups, inputs, out),
+            2 => tile::<G, 2>(groups, inputs, out),
+            _ => tile::<G, 1>(groups, inputs, out),
         }
     }
 }
@@ -89,11 +139,11 @@ pub(super) unsafe fn products(groups: &[Group], inputs: &[&[Rounded]], out: &[*m
 ///
 /// As [`products`], with `N` inputs.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn tile<const N: usize>(groups: &[Group], inputs: &[&[Rounded]], out: &[*mut f32]) {
+unsafe fn tile<G: Sixteen, const N: usize>(groups: &[G], inputs: &[&[Rounded]], out: &[*mut f32]) {
     let mut sums = [_mm512_setzero_ps(); N];
     for (at, group) in groups.iter().enumerate() {
-        let codes = unpack(group);
-        let (scales, minimums) = (halves(&group.scales), halves(&group.minimums));
+        // SAFETY: as asked of the caller.
+        let (codes, (scales, minimums)) = unsafe { (group.codes(), group.scales_and_minimums()) };
         for (sum, input) in sums.iter_mut().zip(inputs) {
             // SAFETY: every input has as many blocks as there are groups.
             let block = unsafe { input.get_unchecked(at) };
@@ -109,24 +159,31 @@ unsafe fn tile<const N: usize>(groups: &[Group], inputs: &[&[Rounded]], out: &[*
     }
 }
 
-/// The codes of a group as bytes: four numbers of each row a vector, in the order of the values.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn unpack(group: &Group) -> [__m512i; 8] {
-    let low = _mm512_set1_epi8(0x0f);
-    let mut codes = [_mm512_setzero_si512(); 8];
-    for (part, bytes) in group.codes.iter().enumerate() {
-        // SAFETY: a part is 64 bytes.
-        let both = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
-        codes[part] = _mm512_and_si512(both, low);
-        codes[part + 4] = _mm512_and_si512(_mm512_srli_epi16::<4>(both), low);
+impl Sixteen for Group {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn codes(&self) -> [__m512i; 8] {
+        let low = _mm512_set1_epi8(0x0f);
+        let mut codes = [_mm512_setzero_si512(); 8];
+        for (part, bytes) in self.codes.iter().enumerate() {
+            // SAFETY: a part is 64 bytes.
+            let both = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
+            codes[part] = _mm512_and_si512(both, low);
+            codes[part + 4] = _mm512_and_si512(_mm512_srli_epi16::<4>(both), low);
+        }
+        codes
     }
-    codes
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn scales_and_minimums(&self) -> (__m512, __m512) {
+        (halves(&self.scales), halves(&self.minimums))
+    }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn halves(numbers: &[u16; ROWS]) -> __m512 {
+pub(super) fn halves(numbers: &[u16; ROWS]) -> __m512 {
     // SAFETY: sixteen numbers of two bytes are 32 bytes.
     _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(numbers.as_ptr().cast()) })
 }
@@ -138,12 +195,13 @@ fn dot(codes: &[__m512i; 8], input: &[i8; BLOCK]) -> __m512i {
     // Two sums, so that one addition need not wait for the other.
     let mut sums = [_mm512_setzero_si512(); 2];
     for (part, codes) in codes.iter().enumerate() {
-        let four: [i8; 4] = [0, 1, 2, 3].map(|i| input[4 * part + i]);
-        let four = _mm512_set1_epi32(i32::from_le_bytes(four.map(|n| n as u8)));
+        // SAFETY: the four bytes are among the input's.
+        let four = unsafe { input.as_ptr().add(4 * part).cast::<i32>().read_unaligned() };
+        let four = _mm512_set1_epi32(four);
         let sum = &mut sums[part % 2];
         *sum = _mm512_dpbusd_epi32(*sum, *codes, four);
     }
-    std::arch::x86_64::_mm512_add_epi32(sums[0], sums[1])
+    _mm512_add_epi32(sums[0], sums[1])
 }
 
 #[cfg(test)]
@@ -193,8 +251,9 @@ mod tests {
             let mut groups = [zero; 3];
             pack(&rows.concat(), 3 * BLOCK, &mut groups);
             let rounded: Vec<Vec<Rounded>> = inputs.iter().map(|input| {
-                let mut rounded = vec![Rounded { codes: [0; BLOCK], scale: 0.0, sum: 0.0 }; 3];
-                round(input, &mut rounded);
+                let mut rounded = vec![Rounded::ZERO; 3];
+                // SAFETY: the instructions are there.
+                unsafe { round(input, &mut rounded) };
                 rounded
             }).collect();
             let refs: Vec<&[Rounded]> = rounded.iter().map(Vec::as_slice).collect();
@@ -203,7 +262,7 @@ mod tests {
                 let alone = multiply(&groups, &refs[i..=i]);
                 prop_assert_eq!(alone[0], found[i], "alone and together");
                 for (r, values) in values.iter().enumerate() {
-                    let taken = input.iter().flat_map(|block| block.codes.map(|c| f64::from(c) * f64::from(block.scale)));
+                    let taken = input.iter().flat_map(Rounded::values);
                     let (mut sum, mut size) = (0.0, 0.0);
                     for (w, x) in values.iter().zip(taken) {
                         sum += w * x;
@@ -225,12 +284,16 @@ mod tests {
 
     #[test]
     fn an_input_of_zeros_gives_zeros() {
+        if !is_supported() {
+            return;
+        }
         let mut rounded = [Rounded {
             codes: [1; BLOCK],
             scale: 1.0,
             sum: 1.0,
         }];
-        round(&[0.0; BLOCK], &mut rounded);
+        // SAFETY: the instructions are there.
+        unsafe { round(&[0.0; BLOCK], &mut rounded) };
         assert_eq!(
             (rounded[0].codes, rounded[0].scale, rounded[0].sum),
             ([0; BLOCK], 0.0, 0.0)

@@ -4,6 +4,8 @@
 //!   suits vector instructions when a model is loaded; this one is not, and runs at a third of their speed. `pack` puts
 //!   the same numbers into such an order, `kernel` multiplies, `product` shares the work out. A model that is opened as
 //!   mapped does not use them;
+//! - the same for Q8_0 (`wide`), which llama.cpp multiplies on x86 without an order of its own: a check needs a row of
+//!   logits for most of its tokens, and the matrix that makes them is often in that type;
 //! - attention for a few tokens, with the numbers that llama.cpp computes for many: `attention`;
 //! - what adapters add to a product, in fewer steps: `delta`, over the products of `thin`.
 //!
@@ -17,6 +19,7 @@ mod pack;
 mod plug;
 mod product;
 mod thin;
+mod wide;
 
 pub use delta::MAX_RANK as MAX_ADAPTER_RANK;
 pub(super) use plug::plug_in;

@@ -33,17 +33,29 @@ pub(super) fn fits(n_columns: usize, n_rows: usize) -> bool {
 /// Packs `rows`, whole rows of Q4_1 one after the other, into `groups`: of sixteen rows their first block, their
 /// second, and so on.
 pub(super) fn pack(rows: &[u8], n_columns: usize, groups: &mut [Group]) {
+    side_by_side::<BLOCK_BYTES, _>(rows, n_columns, groups, |group, row, block| {
+        group.scales[row] = u16::from_le_bytes([block[0], block[1]]);
+        group.minimums[row] = u16::from_le_bytes([block[2], block[3]]);
+        for (codes, part) in block[4..].chunks_exact(4).zip(&mut group.codes) {
+            part[4 * row..4 * row + 4].copy_from_slice(codes);
+        }
+    });
+}
+
+/// Has `place` put each block of `rows`, of so many bytes, into its group, as the row of sixteen that it is of.
+pub(super) fn side_by_side<const BLOCK_BYTES: usize, G>(
+    rows: &[u8],
+    n_columns: usize,
+    groups: &mut [G],
+    place: impl Fn(&mut G, usize, &[u8]),
+) {
     let n_blocks = n_columns / BLOCK;
     let row_bytes = n_blocks * BLOCK_BYTES;
     let sixteens = rows.chunks_exact(row_bytes * ROWS);
     for (rows, groups) in sixteens.zip(groups.chunks_exact_mut(n_blocks)) {
         for (row, bytes) in rows.chunks_exact(row_bytes).enumerate() {
             for (block, group) in bytes.chunks_exact(BLOCK_BYTES).zip(groups.iter_mut()) {
-                group.scales[row] = u16::from_le_bytes([block[0], block[1]]);
-                group.minimums[row] = u16::from_le_bytes([block[2], block[3]]);
-                for (codes, part) in block[4..].chunks_exact(4).zip(&mut group.codes) {
-                    part[4 * row..4 * row + 4].copy_from_slice(codes);
-                }
+                place(group, row, block);
             }
         }
     }

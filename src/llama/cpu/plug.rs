@@ -16,7 +16,6 @@ use super::attention;
 use super::delta::{self, Step};
 use super::kernel;
 use super::node::{Share, count};
-use super::pack::{self, Group};
 use super::product;
 
 /// `std::vector<ggml_backend_buffer_type_t>`: begin, end, end of the memory.
@@ -237,7 +236,7 @@ unsafe fn append(entry: *mut BufferType) -> bool {
 unsafe extern "C" fn keep(_: *const c_void) {}
 
 unsafe extern "C" fn get_name(_: *mut BufferType) -> *const c_char {
-    c"CPU_Q4_1".as_ptr()
+    c"CPU_SIXTEENS".as_ptr()
 }
 
 unsafe extern "C" fn get_alignment(_: *mut BufferType) -> usize {
@@ -278,9 +277,7 @@ unsafe extern "C" fn set_tensor(
             std::process::abort();
         }
         let rows = std::slice::from_raw_parts(data.cast::<u8>(), size);
-        let groups =
-            std::slice::from_raw_parts_mut(tensor.data.cast::<Group>(), size / size_of::<Group>());
-        pack::pack(rows, count(tensor.ne[0]), groups);
+        product::store(tensor, rows);
     }
 }
 

@@ -32,8 +32,9 @@ const VECTORS_AHEAD: usize = 2;
 /// Read at once by a check.
 const BLOCK: usize = 1 << 20;
 
-/// The codes are scanned instead of walked over where `allowed * allowed <= SCAN * nodes`. A scan costs 15 ns a row, a walk
-/// 50 us divided by the share of nodes that are allowed; both cost the same where the square is about 3,300 times `nodes`.
+/// The codes are scanned instead of walked over where `allowed * allowed <= SCAN * nodes`. An estimate, of one search without
+/// a filter: a scan costs about 15 ns a row, a walk about 50 us divided by the share of nodes that are allowed, so both cost
+/// the same where the square is about 3,300 times `nodes`.
 const SCAN: usize = 3_300;
 
 /// An index file that is open.

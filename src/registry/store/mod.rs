@@ -68,6 +68,18 @@ CREATE TABLE stack_costs (key TEXT PRIMARY KEY, speed_ratio REAL NOT NULL) STRIC
 ";
 
 /// The database of installed models, adapters and file hashes.
+///
+/// # Examples
+/// ```
+/// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/target"))?;
+/// use unforget::registry::{Home, Registry};
+///
+/// let home = Home::resolve(Some("test-home".into()))?;
+/// let registry = Registry::open(&home)?;
+/// let base = registry.model("smollm2")?;
+/// assert_eq!(registry.sha256_of(&base.path)?, base.sha256);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Registry {
     connection: Connection,

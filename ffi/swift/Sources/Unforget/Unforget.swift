@@ -21,6 +21,14 @@ func withBytes<R>(_ text: String, _ body: (UnsafePointer<CChar>?, Int) throws ->
     }
 }
 
+/// A text that a call lends, copied.
+func lent(_ call: (UnsafeMutablePointer<UnsafePointer<CChar>?>, UnsafeMutablePointer<Int>) -> uf_status) throws -> String {
+    var text: UnsafePointer<CChar>?
+    var length = 0
+    try check(call(&text, &length))
+    return String(decoding: UnsafeRawBufferPointer(start: text, count: length), as: UTF8.self)
+}
+
 /// One GGUF file, checked and mapped. Any number of threads may use it at once.
 public final class Model: @unchecked Sendable {
     let handle: OpaquePointer
@@ -108,11 +116,7 @@ public final class Session: @unchecked Sendable {
     }
 
     private func next() throws -> String? {
-        var text: UnsafePointer<CChar>?
-        var length = 0
-        try check(uf_session_next(handle, &text, &length))
-        guard length > 0, let text else { return nil }
-        let bytes = UnsafeRawBufferPointer(start: text, count: length)
-        return String(decoding: bytes, as: UTF8.self)
+        let piece = try lent { uf_session_next(handle, $0, $1) }
+        return piece.isEmpty ? nil : piece
     }
 }

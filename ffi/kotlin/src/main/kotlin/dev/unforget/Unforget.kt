@@ -47,6 +47,15 @@ internal fun ok(status: Int) {
 
 internal fun make(call: (PointerByReference) -> Int): Pointer = PointerByReference().also { ok(call(it)) }.value
 
+internal fun Pointer.string(len: Long): String = getByteArray(0, len.toInt()).decodeToString()
+
+/** A text that a call lends, copied. */
+internal fun lent(call: (PointerByReference, LongByReference) -> Int): String {
+    val (text, len) = PointerByReference() to LongByReference()
+    ok(call(text, len))
+    return text.value.string(len.value)
+}
+
 internal fun <R> withBytes(text: String, body: (Pointer, Long) -> R): R {
     val bytes = text.toByteArray()
     val memory = Memory(maxOf(bytes.size, 1).toLong()).apply { write(0, bytes, 0, bytes.size) }
@@ -68,18 +77,16 @@ class Model private constructor(internal val handle: Pointer) : AutoCloseable {
 
 /** One timeline of tokens over a model. */
 class Session(model: Model) : AutoCloseable {
-    private val handle = make { abi.uf_session_open(model.handle, null, it) }
+    internal val handle = make { abi.uf_session_open(model.handle, null, it) }
 
     /** The answer to the last message, piece by piece. Raise `cancel` from another thread to stop it. */
     fun answer(messages: List<Message>, maxTokens: Int = 512, cancel: Cancel? = null): Sequence<String> = sequence {
         start(messages, maxTokens, cancel)
-        val text = PointerByReference()
-        val len = LongByReference()
         try {
             while (true) {
-                ok(abi.uf_session_next(handle, text, len))
-                if (len.value == 0L) break
-                yield(text.value.getByteArray(0, len.value.toInt()).decodeToString())
+                val piece = lent { text, len -> abi.uf_session_next(handle, text, len) }
+                if (piece.isEmpty()) break
+                yield(piece)
             }
         } finally {
             abi.uf_session_stop(handle)
