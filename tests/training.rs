@@ -18,7 +18,9 @@ use unforget::engine::{
     Token,
 };
 use unforget::train::compute::{Aim, Keep, Likely, Lora, Pack, Scored, Target, Transformer};
-use unforget::train::{self, Example, Material, Origin, Recipe, ReplayRow, Trainer};
+use unforget::train::{
+    self, Evaluation, Example, Found, Kept, Material, Origin, Recipe, ReplayRow, Trainer,
+};
 use unforget_quant::gguf::Gguf;
 use unforget_quant::lora;
 use unforget_quant::quantize::{self, FileType};
@@ -61,8 +63,7 @@ impl Tiny {
     }
 
     fn last_logits(&self, tokens: &[u32], lora: Option<&Lora>) -> Vec<f32> {
-        let mut pack = Pack::default();
-        pack.push(tokens);
+        let pack = Pack::of(&[tokens]);
         let trace = self.transformer.forward(&pack, lora, Keep::Nothing);
         let trace = trace.expect("it computes");
         self.transformer.logits(&trace, &[tokens.len() - 1])
@@ -179,8 +180,7 @@ fn logits_of_a_real_model_are_llama_cpps() {
         .map(|token| token.0 as u32)
         .collect();
     let transformer = train::open(&path, 64).unwrap();
-    let mut pack = Pack::default();
-    pack.push(&tokens);
+    let pack = Pack::of(&[&tokens]);
     let trace = transformer.forward(&pack, None, Keep::Nothing).unwrap();
     let found = transformer.logits(&trace, &[tokens.len() - 1]);
     assert_near(&found, &engine_logits(&path, None, &tokens), 1e-2);
@@ -230,23 +230,23 @@ fn gradients_are_those_of_finite_differences() {
     }
 }
 
-/// Rows that are scored: of two sequences, so that what keeps them apart is checked, too.
+/// Begins as [`TOKENS`] does: both are computed once up to there, and must be kept apart behind.
+const OTHER: [u32; 7] = [1, 70, 104, 9, 33, 200, 61];
+/// Rows of [`TOKENS`] that are scored.
 const FIRST: usize = 7;
-const SCORED: [usize; 3] = [3, 5, 6];
+const SCORED: [usize; 3] = [1, 5, 6];
 
 fn gradient(tiny: &Tiny, lora: &Lora, keep: Keep) -> (Vec<f64>, Vec<f32>) {
-    let mut pack = Pack::default();
-    pack.push(&TOKENS[5..]);
-    let start = pack.push(&TOKENS[..=FIRST]);
+    let pack = Pack::of(&[&OTHER, &TOKENS[..=FIRST]]);
     let scored: Vec<Scored> = SCORED
         .iter()
         .map(|&index| Scored {
-            row: start + index,
+            row: pack.row(1, index),
             aim: Aim::Token(TOKENS[index + 1]),
             weight: 1.0,
         })
         .chain([Scored {
-            row: 6,
+            row: pack.row(0, OTHER.len() - 1),
             aim: Aim::Token(90),
             weight: 0.5,
         }])
@@ -268,7 +268,7 @@ fn reference_loss(model: &tiny::Model) -> f64 {
             )
         })
         .sum();
-    of_first + 0.5 * cross_entropy(&forward::logits(model, &tokens[5..]), 90)
+    of_first + 0.5 * cross_entropy(&forward::logits(model, &OTHER.map(|t| t as usize)), 90)
 }
 
 fn cross_entropy(logits: &[f64], token: usize) -> f64 {
@@ -366,6 +366,25 @@ fn recipe() -> Recipe {
     }
 }
 
+/// The engine, answering by itself, gives what the evaluation says that it gives.
+fn assert_learnt(tiny: &Tiny, lora: &Lora, examples: &[Example]) {
+    let none = Evaluation::of(&tiny.transformer, None, examples).unwrap();
+    let all = Evaluation::of(&tiny.transformer, Some(lora), examples).unwrap();
+    assert_eq!((none.right, all.right, all.rows), (0, 3, 3));
+    assert!(all.is_better_than(&none) && all.loss < none.loss);
+    let out = tiny.path("learnt.gguf");
+    let base = tiny.transformer.base();
+    train::write_gguf(lora, base, "t", &serde_json::Value::Null, &out).unwrap();
+    for example in examples {
+        for &index in &example.learnt {
+            let before = &example.tokens[..index];
+            let logits = engine_logits(&tiny.path("base.gguf"), Some(&out), before);
+            let likeliest = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+            assert_eq!(likeliest, Some(example.tokens[index] as usize));
+        }
+    }
+}
+
 #[test]
 fn it_learns_and_holds_on() {
     let tiny = Tiny::new(Arch::Llama, true);
@@ -385,6 +404,7 @@ fn it_learns_and_holds_on() {
             last = trainer.step().unwrap();
         }
         assert!(last.loss < 0.1 * first.loss, "{first:?} {last:?}");
+        assert_learnt(&tiny, trainer.lora(), &examples);
         last.kl.unwrap()
     };
     let (free, held) = (run(0.0), run(2.0));
@@ -444,9 +464,17 @@ fn a_resumed_run_is_the_same_run() {
     let path = tiny.path("run.safetensors");
     let mut stopped = Trainer::new(material, recipe()).unwrap();
     run(&mut stopped, 4);
-    stopped.save(&path, &origin).unwrap();
+    let kept = Kept {
+        found: Found {
+            steps: 4,
+            evaluation: Evaluation::of(&tiny.transformer, Some(stopped.lora()), &examples).unwrap(),
+            is_enough: false,
+        },
+        values: stopped.lora().values.clone(),
+    };
+    stopped.save(&path, &origin, Some(&kept)).unwrap();
     let mut resumed = Trainer::new(material, recipe()).unwrap();
-    resumed.resume(&path, &origin).unwrap();
+    assert_eq!(resumed.resume(&path, &origin).unwrap(), Some(kept));
     run(&mut resumed, 5);
     assert_eq!(resumed.steps(), 9);
     assert_eq!(whole.lora(), resumed.lora());
@@ -473,6 +501,7 @@ fn what_is_not_finite_stops_with_its_rows() {
     };
     let recipe = Recipe {
         learning_rate: 9e5,
+        alpha: 1e6,
         clip: 1e6,
         batch: 1,
         warmup: 0,

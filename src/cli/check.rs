@@ -98,7 +98,13 @@ pub struct MeasureArgs {
 #[cfg(feature = "train")]
 impl Args {
     /// The check of an adapter that was just trained on `training`, with rows held back of it for its task.
-    pub fn of_trained(name: &str, tier: Tier, domain: Option<&Path>, training: &Path) -> Self {
+    pub fn of_trained(
+        name: &str,
+        tier: Tier,
+        domain: Option<&Path>,
+        training: &Path,
+        budget: Option<&Path>,
+    ) -> Self {
         Self {
             adapters: vec![name.to_owned()],
             scale: None,
@@ -106,6 +112,7 @@ impl Args {
             what: MeasureArgs {
                 domain: domain.map(Path::to_owned),
                 training: Some(training.to_owned()),
+                budget: budget.map(Path::to_owned),
                 ..MeasureArgs::default()
             },
             files: Files::default(),

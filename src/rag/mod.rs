@@ -126,7 +126,7 @@ pub use policy::{Action, Decision, POLICY_FILE, Policy, PolicyReport};
 pub use position::{Position, Span};
 pub use prompt::{Passage, RagPrompt, build_prompt};
 pub use ranking::RankingScores;
-pub use redact::Redacted;
+pub use redact::{Redacted, personal_data};
 pub use reembed::{ReembedProgress, ReembedReport};
 pub use relevance::{NOTHING_FOUND, RELEVANCE_THRESHOLD, relevant};
 pub use rerank::{EngineReranker, Rerank};

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use unforget_quant::safetensors::{Safetensors, Values, write};
 
+use super::evaluation::Evaluation;
 use super::recipe::Recipe;
 use super::trainer::Trainer;
 use crate::engine::ContentHash;
@@ -15,6 +16,12 @@ use crate::{Error, Result};
 /// Version of the file.
 const VERSION: u32 = 1;
 const KEY: &str = "unforget.train";
+
+/// Names of the tensors: parameters, both moments, and the parameters of what was kept.
+const VALUES: &str = "values";
+const FIRST: &str = "first";
+const SECOND: &str = "second";
+const KEPT: &str = "kept";
 
 /// What a run is of: all of it must agree before one goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,48 +36,71 @@ pub struct Origin {
     pub recipe: Recipe,
 }
 
+/// The best adapter so far that is within the budget.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// What is known of it.
+    pub found: Found,
+    /// Its parameters.
+    pub values: Vec<f32>,
+}
+
+/// What is known of an adapter that was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// Steps that it was trained for.
+    pub steps: usize,
+    /// How well it answers what was held back.
+    pub evaluation: Evaluation,
+    /// Whether that is good enough to stop.
+    pub is_enough: bool,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Header {
     version: u32,
     steps: usize,
     origin: Origin,
+    kept: Option<Found>,
 }
 
 impl Trainer<'_> {
-    /// Writes the run as it is now; beside its place, synced and renamed.
+    /// Writes the run as it is now, with what was kept of it; beside its place, synced and renamed.
     ///
     /// # Errors
     /// [`Error::Format`] where the disk fails.
-    pub fn save(&self, path: &Path, origin: &Origin) -> Result<()> {
+    pub fn save(&self, path: &Path, origin: &Origin, kept: Option<&Kept>) -> Result<()> {
         let header = Header {
             version: VERSION,
             steps: self.optimizer.steps,
             origin: origin.clone(),
+            kept: kept.map(|kept| kept.found),
         };
         let text = serde_json::to_string(&header).map_err(std::io::Error::from)?;
-        let tensor = |name: &str, values| Values {
+        let tensor = |(name, values): (&str, _)| Values {
             name: name.to_owned(),
             shape: vec![self.lora.values.len()],
             values,
         };
-        let tensors = [
-            tensor("values", self.lora.values.as_slice()),
-            tensor("first", &self.optimizer.first),
-            tensor("second", &self.optimizer.second),
-        ];
-        Ok(write(
-            path,
-            &tensors,
-            HashMap::from([(KEY.to_owned(), text)]),
-        )?)
+        let tensors: Vec<Values> = [
+            (VALUES, self.lora.values.as_slice()),
+            (FIRST, &self.optimizer.first),
+            (SECOND, &self.optimizer.second),
+        ]
+        .into_iter()
+        .chain(kept.map(|kept| (KEPT, kept.values.as_slice())))
+        .map(tensor)
+        .collect();
+        let remarks = HashMap::from([(KEY.to_owned(), text)]);
+        Ok(write(path, &tensors, remarks)?)
     }
 
-    /// Goes on from a file that [`Self::save`] wrote.
+    /// Goes on from a file that [`Self::save`] wrote, and gives what was kept.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a run of another base, other rows, replay or settings; [`Error::Format`] for a damaged
     /// file.
-    pub fn resume(&mut self, path: &Path, origin: &Origin) -> Result<()> {
+    pub fn resume(&mut self, path: &Path, origin: &Origin) -> Result<Option<Kept>> {
         let file = Safetensors::open(path)?;
         let header: Header = file
             .remark(KEY)
@@ -90,12 +120,19 @@ impl Trainer<'_> {
                 .ok_or_else(|| other(path, &format!("one with as many {name} as parameters")))?;
             Ok(file.values(tensor)?)
         };
-        let (values, first, second) = (read("values")?, read("first")?, read("second")?);
+        let (values, first, second) = (read(VALUES)?, read(FIRST)?, read(SECOND)?);
+        let kept = match header.kept {
+            Some(found) => Some(Kept {
+                found,
+                values: read(KEPT)?,
+            }),
+            None => None,
+        };
         self.lora.values = values;
         self.optimizer.first = first;
         self.optimizer.second = second;
         self.optimizer.steps = header.steps;
-        Ok(())
+        Ok(kept)
     }
 }
 

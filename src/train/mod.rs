@@ -10,6 +10,7 @@
 mod checkpoint;
 pub mod compute;
 mod dice;
+mod evaluation;
 mod example;
 mod memory;
 mod optimizer;
@@ -23,7 +24,8 @@ use std::path::Path;
 
 use unforget_quant::gguf::Gguf;
 
-pub use checkpoint::Origin;
+pub use checkpoint::{Found, Kept, Origin};
+pub use evaluation::Evaluation;
 pub use example::{Example, Examples};
 pub use memory::Estimate;
 pub use output::{write_gguf, write_peft};
@@ -42,6 +44,16 @@ use crate::{Error, Result};
 /// As [`Base::load`].
 pub fn open(path: &Path, max_len: usize) -> Result<Transformer> {
     Ok(Transformer::new(Base::load(&Gguf::open(path)?)?, max_len))
+}
+
+/// Bytes that the weights of the model file at `path` take as floats.
+///
+/// # Errors
+/// As [`Gguf::open`].
+pub fn float_bytes(path: &Path) -> Result<u64> {
+    let gguf = Gguf::open(path)?;
+    let elements = gguf.tensors().iter().map(|tensor| tensor.n_elements());
+    Ok(elements.fold(0, |sum: u64, n| sum.saturating_add(n.saturating_mul(4))))
 }
 
 /// Runs `work` on `n` threads.

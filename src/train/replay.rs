@@ -2,7 +2,7 @@
 //! that, so that what the base knows stays, without any of the data that it learnt it from.
 //!
 //! Answers come from the engine, greedily. The distributions come from the same forward pass that training uses, so that
-//! an adapter without effect is at a divergence of exactly none.
+//! an adapter without effect is at a divergence of none, to rounding.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
@@ -218,12 +218,12 @@ fn add_distributions(
         let n = fitting.count().max(1);
         let (part, after) = rest.split_at_mut(n);
         rest = after;
-        let mut pack = Pack::default();
-        let starts: Vec<usize> = part.iter().map(|row| pack.push(&row.tokens)).collect();
+        let sequences: Vec<&[u32]> = part.iter().map(|row| &*row.tokens).collect();
+        let pack = Pack::of(&sequences);
         let trace = transformer.forward(&pack, None, Keep::Nothing)?;
-        for (row, start) in part.iter_mut().zip(starts) {
+        for (at, row) in part.iter_mut().enumerate() {
             let scored: Vec<usize> = (row.first..row.tokens.len())
-                .map(|index| start + index - 1)
+                .map(|index| pack.row(at, index - 1))
                 .collect();
             let logits = transformer.logits(&trace, &scored);
             let n_vocab = transformer.base().shape().n_vocab;

@@ -29,6 +29,25 @@ impl Row {
         &self.messages[..self.messages.len().saturating_sub(1)]
     }
 
+    /// The words of the question: two rows that differ in nothing else ask the same.
+    fn key(&self) -> String {
+        let said: String = self
+            .question()
+            .iter()
+            .map(|m| format!("{} ", m.content))
+            .collect();
+        let words = said.split(|c: char| !c.is_alphanumeric());
+        let words = words.filter(|word| !word.is_empty()).map(str::to_lowercase);
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// All that is said, a line each.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let contents = self.messages.iter().map(|message| &*message.content);
+        contents.collect::<Vec<_>>().join("\n")
+    }
+
     /// Prompt and answer, if that is all there is.
     #[must_use]
     pub fn pair(&self) -> Option<(&str, &str)> {
@@ -101,7 +120,7 @@ impl Rows {
 
     /// Holds a tenth back, at most 40 rows, by chance of `seed`. Nothing is held back of fewer than 20 rows.
     ///
-    /// No question is on both sides: [`Self::read`] lets each stand once.
+    /// No question is on both sides, whatever its case, marks and spaces: what would leak is learnt.
     #[must_use]
     pub fn split(&self, seed: u64) -> (Vec<Row>, Vec<Row>) {
         let n = self.rows.len();
@@ -110,7 +129,13 @@ impl Rows {
         } else {
             (n / 10).min(MAX_HELD_BACK)
         };
+        let keys: Vec<String> = self.rows.iter().map(Row::key).collect();
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for key in &keys {
+            *counts.entry(key).or_default() += 1;
+        }
         let mut held = Dice::new(seed ^ SPLIT).order(n);
+        held.retain(|&index| counts.get(keys[index].as_str()) == Some(&1));
         held.truncate(n_held);
         let mut sides = (Vec::new(), Vec::new());
         for (index, row) in self.rows.iter().enumerate() {
@@ -268,5 +293,29 @@ mod tests {
         assert_eq!(rows.split(1), (learnt.clone(), held.clone()));
         assert_ne!(rows.split(2).1, held);
         assert!(held.iter().all(|row| !learnt.contains(row)));
+    }
+
+    #[test]
+    fn what_asks_the_same_is_never_held_back() {
+        let text: Vec<String> = (0..40)
+            .map(|i| {
+                let mark = if i < 20 { "?" } else { " !" };
+                format!(
+                    r#"{{"prompt": "How is {}{mark}", "target": "t{i}"}}"#,
+                    i % 20
+                )
+            })
+            .collect();
+        let (rows, duplicates) = parse("f", &text.join("\n")).unwrap();
+        let mut rows = Rows {
+            rows,
+            duplicates,
+            sha256: ContentHash::of(b""),
+        };
+        assert!(rows.split(1).1.is_empty());
+        rows.rows.truncate(21);
+        let (learnt, held) = rows.split(1);
+        assert_eq!((learnt.len(), held.len()), (19, 2));
+        assert!(held.iter().all(|row| row.line != 1 && row.line != 21));
     }
 }

@@ -142,14 +142,19 @@ impl<'a> Trainer<'a> {
         let mut gradients = vec![0.0; self.lora.values.len()];
         let (mut loss, mut kl, mut n_tokens) = (0.0, 0.0, 0);
         for part in 0..n_parts {
-            let mut pack = Pack::default();
+            let answers = &chosen[part * recipe.batch..][..recipe.batch];
+            let held = &replayed[part * n_replay..][..n_replay];
+            let sequences: Vec<&[u32]> = (answers.iter().map(|&at| &*examples[at].tokens))
+                .chain(held.iter().map(|&at| &*replay[at].tokens))
+                .collect();
+            let pack = Pack::of(&sequences);
             let mut scored = Vec::new();
-            for &at in &chosen[part * recipe.batch..][..recipe.batch] {
-                weights.push_answer(&examples[at], &mut pack, &mut scored);
+            for (sequence, &at) in answers.iter().enumerate() {
+                weights.push_answer(&examples[at], &pack, sequence, &mut scored);
             }
             let n_answers = scored.len();
-            for &at in &replayed[part * n_replay..][..n_replay] {
-                weights.push_replay(&replay[at], &mut pack, &mut scored);
+            for (sequence, &at) in (answers.len()..).zip(held) {
+                weights.push_replay(&replay[at], &pack, sequence, &mut scored);
             }
             let trace = transformer.forward(&pack, Some(&self.lora), keep)?;
             let losses = transformer.backward(trace, &scored, &mut gradients);
@@ -187,26 +192,27 @@ struct Weights {
 }
 
 impl Weights {
-    fn push_answer<'a>(&self, example: &Example, pack: &mut Pack, scored: &mut Vec<Scored<'a>>) {
-        let start = pack.push(&example.tokens);
+    fn push_answer(&self, example: &Example, pack: &Pack, at: usize, scored: &mut Vec<Scored>) {
         scored.extend(example.learnt.iter().map(|&index| Scored {
-            row: start + index - 1,
+            row: pack.row(at, index - 1),
             aim: Aim::Token(example.tokens[index]),
             weight: self.answer,
         }));
     }
 
-    fn push_replay<'a>(&self, row: &'a ReplayRow, pack: &mut Pack, scored: &mut Vec<Scored<'a>>) {
-        let start = pack.push(&row.tokens);
-        scored.extend(
-            (row.first..)
-                .zip(&row.likely)
-                .map(|(index, likely)| Scored {
-                    row: start + index - 1,
-                    aim: Aim::Likely(likely),
-                    weight: self.replay,
-                }),
-        );
+    fn push_replay<'a>(
+        &self,
+        row: &'a ReplayRow,
+        pack: &Pack,
+        at: usize,
+        scored: &mut Vec<Scored<'a>>,
+    ) {
+        let places = (row.first..).zip(&row.likely);
+        scored.extend(places.map(|(index, likely)| Scored {
+            row: pack.row(at, index - 1),
+            aim: Aim::Likely(likely),
+            weight: self.replay,
+        }));
     }
 }
 

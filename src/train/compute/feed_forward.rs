@@ -3,6 +3,8 @@
 
 use rayon::prelude::*;
 
+use super::exp::exp;
+
 /// Values that a thread takes at once.
 const CHUNK: usize = 4096;
 
@@ -39,5 +41,5 @@ pub(super) fn gated_backward(gate: &[f32], up: &[f32], d: &[f32]) -> (Vec<f32>, 
 }
 
 fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
+    1.0 / (1.0 + exp(-x))
 }

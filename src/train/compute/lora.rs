@@ -158,6 +158,15 @@ impl Lora {
         }
     }
 
+    /// The same adapter with `scale` times the effect.
+    #[must_use]
+    pub fn scaled(&self, scale: f32) -> Self {
+        Self {
+            alpha: self.alpha * scale,
+            ..self.clone()
+        }
+    }
+
     /// The rank of every pair.
     #[must_use]
     pub fn rank(&self) -> usize {

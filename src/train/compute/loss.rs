@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::exp::exp;
+use super::reduce;
+
 /// Tokens that are kept of a distribution of the base.
 pub(super) const N_LIKELY: usize = 64;
 
@@ -40,6 +43,27 @@ impl Likely {
             log_probs,
             tail: (1.0 - head).max(0.0) as f32,
         }
+    }
+}
+
+/// How a token fits a row of logits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::train) struct Fit {
+    /// Cross-entropy, in nats.
+    pub(in crate::train) loss: f64,
+    /// Whether no other is as likely.
+    pub(in crate::train) likeliest: bool,
+}
+
+pub(super) fn fit(logits: &[f32], token: u32) -> Fit {
+    let value = logits[token as usize];
+    let others = logits
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != token as usize);
+    Fit {
+        loss: log_sum(logits) - f64::from(value),
+        likeliest: others.fold(true, |so_far, (_, &other)| so_far && other < value),
     }
 }
 
@@ -92,15 +116,14 @@ const TAIL_FLOOR: f64 = 1e-6;
 
 /// `ln sum exp`.
 fn log_sum(logits: &[f32]) -> f64 {
-    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&z| f64::from((z - top).exp())).sum();
-    f64::from(top) + sum.ln()
+    let top = reduce::max(logits);
+    f64::from(top) + reduce::sum(logits, |z| exp(z - top)).ln()
 }
 
 fn to_probabilities(logits: &mut [f32], log_sum: f64, factor: f32) {
     let log_sum = log_sum as f32;
     for z in logits {
-        *z = factor * (*z - log_sum).exp();
+        *z = factor * exp(*z - log_sum);
     }
 }
 
@@ -137,6 +160,15 @@ mod tests {
             assert!((found - expected).abs() < 1e-6, "{row:?}");
         }
         check(|row| cross_entropy(row, 7, 1.0));
+    }
+
+    #[test]
+    fn a_token_fits_where_no_other_is_as_likely() {
+        let row = [0.0, 1.0, 0.5];
+        let loss = (1.0_f64 + 1.0_f64.exp() + 0.5_f64.exp()).ln() - 1.0;
+        assert!(fit(&row, 1).likeliest && !fit(&row, 2).likeliest);
+        assert!((fit(&row, 1).loss - loss).abs() < 1e-6);
+        assert!(!fit(&[1.0, 1.0], 0).likeliest);
     }
 
     #[test]

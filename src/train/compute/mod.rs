@@ -7,6 +7,7 @@
 
 mod attention;
 mod base;
+mod exp;
 mod feed_forward;
 mod head;
 mod layer;
@@ -16,6 +17,7 @@ mod loss;
 mod matmul;
 mod norm;
 mod pack;
+mod reduce;
 mod rope;
 mod shape;
 mod transformer;

@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use super::reduce::dot;
+
 /// Norms each row of `weight.len()` values.
 pub(super) fn forward(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
     let n = weight.len();
@@ -37,6 +39,5 @@ pub(super) fn backward(dx: &mut [f32], dy: &[f32], x: &[f32], weight: &[f32], ep
 }
 
 fn factor(x: &[f32], epsilon: f32) -> f32 {
-    let square: f32 = x.iter().map(|v| v * v).sum();
-    1.0 / (square / x.len() as f32 + epsilon).sqrt()
+    1.0 / (dot(x, x) / x.len() as f32 + epsilon).sqrt()
 }

@@ -4,6 +4,7 @@ use super::base::Base;
 use super::head::{self, Scored};
 use super::layer::{Layer, Saved};
 use super::lora::Lora;
+use super::loss::{self, Fit};
 use super::norm;
 use super::pack::Pack;
 use super::rope::Rope;
@@ -95,6 +96,20 @@ impl Transformer {
     #[must_use]
     pub fn logits(&self, trace: &Trace, rows: &[usize]) -> Vec<f32> {
         head::logits(&self.base, &self.normed(trace, rows))
+    }
+
+    /// How well what comes after each of some rows fits.
+    pub(in crate::train) fn fits(
+        &self,
+        trace: &Trace,
+        rows: &[usize],
+        targets: impl Iterator<Item = u32>,
+    ) -> Vec<Fit> {
+        let logits = self.logits(trace, rows);
+        let rows = logits.chunks_exact(self.base.shape().n_vocab);
+        rows.zip(targets)
+            .map(|(row, target)| loss::fit(row, target))
+            .collect()
     }
 
     /// Scores rows of a forward pass, adds the gradient of the weighted sum of their losses to `gradients`, and gives
