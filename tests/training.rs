@@ -19,14 +19,14 @@ use unforget::engine::{
 };
 use unforget::train::compute::{Aim, Keep, Likely, Lora, Pack, Scored, Target, Transformer};
 use unforget::train::{
-    self, Evaluation, Example, Found, Kept, Material, Origin, Recipe, ReplayRow, Trainer,
+    self, Earlier, Evaluation, Example, Found, Kept, Material, Origin, Recipe, ReplayRow, Trainer,
 };
-use unforget_quant::gguf::Gguf;
+use unforget_quant::gguf::{Gguf, Metadata, Writer};
 use unforget_quant::lora;
 use unforget_quant::quantize::{self, FileType};
 use unforget_quant::rewrite::Options;
 
-const TRAINED: [Arch; 3] = [Arch::Llama, Arch::Qwen2, Arch::Qwen3];
+const TRAINED: [Arch; 4] = Arch::ALL;
 const TOKENS: [u32; 12] = [1, 70, 104, 5, 250, 33, 70, 12, 99, 200, 148, 61];
 const RANK: usize = 3;
 const ALPHA: f32 = 6.0;
@@ -158,6 +158,23 @@ fn logits_are_llama_cpps_with_and_without_an_adapter() {
     }
 }
 
+/// Layers that see a window turn by other frequencies; within the window they see everything.
+#[test]
+fn layers_that_see_a_window_are_llama_cpps() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("base.gguf");
+    tiny::Model::random(Arch::Gemma3, true, 3).write_windowed(&path, 16);
+    let transformer = train::open(&path, 64).unwrap();
+    assert_eq!(transformer.max_len(), 16);
+    let pack = Pack::of(&[&TOKENS]);
+    let trace = transformer.forward(&pack, None, Keep::Nothing).unwrap();
+    let found = transformer.logits(&trace, &[TOKENS.len() - 1]);
+    assert_near(&found, &engine_logits(&path, None, &TOKENS), 1e-2);
+    let long = [TOKENS, TOKENS].concat();
+    let error = transformer.forward(&Pack::of(&[&long]), None, Keep::Nothing);
+    assert!(error.is_err_and(|error| error.to_string().contains("16")));
+}
+
 /// The same of a real model, which has many layers, many heads and a large vocabulary.
 #[test]
 fn logits_of_a_real_model_are_llama_cpps() {
@@ -188,7 +205,7 @@ fn logits_of_a_real_model_are_llama_cpps() {
 
 #[test]
 fn gradients_are_those_of_finite_differences() {
-    for (arch, tied) in TRAINED.into_iter().zip([true, false, true]) {
+    for (arch, tied) in TRAINED.into_iter().zip([true, false, true, true]) {
         let tiny = Tiny::new(arch, tied);
         let lora = tiny.lora();
         let found = gradient(&tiny, &lora, Keep::All).1;
@@ -322,10 +339,12 @@ fn a_peft_folder_reads_back() {
 fn other_architectures_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("base.gguf");
-    tiny::Model::random(Arch::Gemma3, true, 1).write(&path);
+    let mut metadata = Metadata::new();
+    metadata.set("general.architecture", "mamba");
+    Writer::new(metadata).write(&path).unwrap();
     let message = train::open(&path, 64).unwrap_err().to_string();
     assert!(
-        message.contains("gemma3") && message.contains("llama"),
+        message.contains("mamba") && message.contains("llama"),
         "{message}"
     );
     assert_eq!(N_HEADS % N_KV_HEADS, 0, "heads share keys in these tests");
@@ -412,6 +431,58 @@ fn it_learns_and_holds_on() {
 }
 
 #[test]
+fn a_next_version_begins_where_the_last_one_ended_and_holds_on_to_its_answers() {
+    let tiny = Tiny::new(Arch::Llama, true);
+    let (examples, _) = material(&tiny);
+    let (before, after) = examples.split_at(2);
+    let train = |examples: &[Example], replay: &[ReplayRow], earlier: Option<&Lora>| {
+        let material = Material {
+            transformer: &tiny.transformer,
+            examples,
+            replay,
+            keep: Keep::All,
+        };
+        let mut trainer = Trainer::new(material, recipe()).unwrap();
+        if let Some(earlier) = earlier {
+            trainer.begin_with(earlier).unwrap();
+        }
+        while !trainer.is_done() {
+            trainer.step().unwrap();
+        }
+        trainer.lora().clone()
+    };
+    let first = train(before, &[], None);
+    let path = tiny.path("first.gguf");
+    let base = tiny.transformer.base();
+    train::write_gguf(&first, base, "t", &serde_json::Value::Null, &path).unwrap();
+    let earlier = Earlier::read(&path, base).unwrap();
+    assert_eq!((&earlier.lora, earlier.targets.len()), (&first, 7));
+
+    let cancel = CancelToken::default();
+    let replay = earlier.replay(&tiny.transformer, before, &cancel).unwrap();
+    let second = train(after, &replay, Some(&earlier.lora));
+    let naive = train(after, &[], Some(&earlier.lora));
+    let loss = |lora: &Lora, rows| Evaluation::of(&tiny.transformer, Some(lora), rows).unwrap();
+    assert_eq!(loss(&second, after).right, 1);
+    let (held, lost) = (loss(&second, before), loss(&naive, before));
+    assert!(
+        held.right == 2 && held.loss < 0.5 * lost.loss,
+        "{held:?} {lost:?}"
+    );
+
+    let other = Lora::new(base, RANK + 1, ALPHA, &Target::ALL, 0);
+    let material = Material {
+        transformer: &tiny.transformer,
+        examples: &examples,
+        replay: &[],
+        keep: Keep::All,
+    };
+    let mut trainer = Trainer::new(material, recipe()).unwrap();
+    let message = trainer.begin_with(&other).unwrap_err().to_string();
+    assert!(message.contains("rank 3"), "{message}");
+}
+
+#[test]
 fn parts_add_up_to_one() {
     let tiny = Tiny::new(Arch::Llama, true);
     let (examples, _) = material(&tiny);
@@ -448,6 +519,7 @@ fn a_resumed_run_is_the_same_run() {
         base_sha256: ContentHash::of(b"base"),
         data_sha256: ContentHash::of(b"data"),
         replay_sha256: None,
+        continued_sha256: None,
         recipe: recipe(),
     };
     let run = |trainer: &mut Trainer, n: usize| {

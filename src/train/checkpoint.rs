@@ -32,6 +32,9 @@ pub struct Origin {
     pub data_sha256: ContentHash,
     /// The replay, if there is one.
     pub replay_sha256: Option<ContentHash>,
+    /// The version that is continued, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_sha256: Option<ContentHash>,
     /// The settings.
     pub recipe: Recipe,
 }
@@ -141,6 +144,10 @@ fn difference(a: &Origin, b: &Origin) -> Option<&'static str> {
         ("base", a.base_sha256 != b.base_sha256),
         ("rows", a.data_sha256 != b.data_sha256),
         ("replay", a.replay_sha256 != b.replay_sha256),
+        (
+            "continued version",
+            a.continued_sha256 != b.continued_sha256,
+        ),
         ("settings", a.recipe != b.recipe),
     ]
     .into_iter()

@@ -10,6 +10,7 @@
 mod checkpoint;
 pub mod compute;
 mod dice;
+mod earlier;
 mod evaluation;
 mod example;
 mod memory;
@@ -25,11 +26,12 @@ use std::path::Path;
 use unforget_quant::gguf::Gguf;
 
 pub use checkpoint::{Found, Kept, Origin};
+pub use earlier::Earlier;
 pub use evaluation::Evaluation;
 pub use example::{Example, Examples};
 pub use memory::Estimate;
 pub use output::{write_gguf, write_peft};
-pub use recipe::Recipe;
+pub use recipe::{Hold, Recipe};
 pub use replay::{Replay, ReplayRow};
 pub use rows::{Duplicate, Row, Rows};
 pub use trainer::{Material, StepReport, Trainer};

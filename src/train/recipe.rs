@@ -1,5 +1,8 @@
 //! How an adapter is trained: everything that decides the result beside base, rows and replay.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::compute::Target;
@@ -13,6 +16,36 @@ const MAX_STEPS: usize = 1_000_000;
 const MAX_SEQ_LEN: usize = 4096;
 /// The most sequences of a part.
 const MAX_BATCH: usize = 1024;
+
+/// How an adapter is held to what is replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hold {
+    /// To all that the base held likely: Kullback-Leibler divergence.
+    Divergence,
+    /// To the tokens that the base chose: cross-entropy.
+    Tokens,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Divergence => "divergence",
+            Self::Tokens => "tokens",
+        })
+    }
+}
+
+impl FromStr for Hold {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        [Self::Divergence, Self::Tokens]
+            .into_iter()
+            .find(|hold| hold.to_string() == text)
+            .ok_or_else(|| invalid("hold", text, "divergence or tokens"))
+    }
+}
 
 /// The settings, in PEFT's terms where it has them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,7 +69,9 @@ pub struct Recipe {
     pub accumulation: usize,
     /// Replayed sequences of a part.
     pub replay: usize,
-    /// What the divergence from the base on the replay counts, beside the cross-entropy on the answers.
+    /// How the adapter is held to the replay.
+    pub hold: Hold,
+    /// What the loss on the replay counts, beside the cross-entropy on the answers.
     pub kl: f32,
     /// Tokens of the longest sequence.
     pub seq_len: usize,
@@ -60,6 +95,7 @@ impl Default for Recipe {
             batch: 4,
             accumulation: 1,
             replay: 4,
+            hold: Hold::Divergence,
             kl: 2.0,
             seq_len: 512,
             weight_decay: 0.0,

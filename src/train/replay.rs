@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::compute::{Keep, Likely, Pack, Transformer};
+use super::compute::{Keep, Likely, Lora, Pack, Transformer};
 use super::example::to_u32;
 use crate::engine::{
     AdapterStack, CancelToken, ChatMessage, ContentHash, Model, Opening, Scorer, ScorerOptions,
@@ -192,16 +192,17 @@ fn make(
                 likely: Vec::new(),
             });
         }
-        add_distributions(transformer, &mut new, cancel)?;
+        add_distributions(transformer, None, &mut new, cancel)?;
         rows.append(&mut new);
     }
     progress(prompts.len(), prompts.len());
     Ok(rows)
 }
 
-/// Fills in what the base held likely, some rows at a time.
-fn add_distributions(
+/// Fills in what the base, or an adapter on it, held likely, some rows at a time.
+pub(super) fn add_distributions(
     transformer: &Transformer,
+    lora: Option<&Lora>,
     rows: &mut [ReplayRow],
     cancel: &CancelToken,
 ) -> Result<()> {
@@ -220,7 +221,7 @@ fn add_distributions(
         rest = after;
         let sequences: Vec<&[u32]> = part.iter().map(|row| &*row.tokens).collect();
         let pack = Pack::of(&sequences);
-        let trace = transformer.forward(&pack, None, Keep::Nothing)?;
+        let trace = transformer.forward(&pack, lora, Keep::Nothing)?;
         for (at, row) in part.iter_mut().enumerate() {
             let scored: Vec<usize> = (row.first..row.tokens.len())
                 .map(|index| pack.row(at, index - 1))

@@ -12,7 +12,7 @@ use super::compute::{Aim, Keep, Lora, Pack, Scored, Transformer};
 use super::dice::Dice;
 use super::example::Example;
 use super::optimizer::{AdamW, clip};
-use super::recipe::Recipe;
+use super::recipe::{Hold, Recipe};
 use super::replay::ReplayRow;
 use crate::{Error, Result};
 
@@ -47,7 +47,8 @@ pub struct StepReport {
     pub step: usize,
     /// Mean cross-entropy of the answers' tokens, in nats, before the step.
     pub loss: f64,
-    /// Mean divergence from the base on the replay, in nats a token, before the step; absent without replay.
+    /// Mean loss on the replay, in nats a token, before the step: the divergence from the base, or with [`Hold::Tokens`]
+    /// the cross-entropy. Absent without replay.
     pub kl: Option<f64>,
     /// Length of the gradient before it was shortened.
     pub gradient: f64,
@@ -89,6 +90,25 @@ impl<'a> Trainer<'a> {
             lora,
             optimizer,
         })
+    }
+
+    /// Begins with the factors of an earlier version.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where the recipe is of another rank, alpha or other targets.
+    pub fn begin_with(&mut self, earlier: &Lora) -> Result<()> {
+        if !self.lora.is_like(earlier) {
+            return Err(Error::InvalidArgument {
+                what: "recipe",
+                value: format!("rank {}", self.recipe.rank),
+                expected: format!(
+                    "rank {}, alpha and targets of the version that is continued",
+                    earlier.rank()
+                ),
+            });
+        }
+        self.lora.values.clone_from(&earlier.values);
+        Ok(())
     }
 
     /// The adapter as it is now.
@@ -138,6 +158,7 @@ impl<'a> Trainer<'a> {
         let weights = Weights {
             answer: 1.0 / n_learnt.max(1) as f32,
             replay: recipe.kl / n_held.max(1) as f32,
+            hold: recipe.hold,
         };
         let mut gradients = vec![0.0; self.lora.values.len()];
         let (mut loss, mut kl, mut n_tokens) = (0.0, 0.0, 0);
@@ -189,6 +210,7 @@ impl<'a> Trainer<'a> {
 struct Weights {
     answer: f32,
     replay: f32,
+    hold: Hold,
 }
 
 impl Weights {
@@ -210,7 +232,10 @@ impl Weights {
         let places = (row.first..).zip(&row.likely);
         scored.extend(places.map(|(index, likely)| Scored {
             row: pack.row(at, index - 1),
-            aim: Aim::Likely(likely),
+            aim: match self.hold {
+                Hold::Divergence => Aim::Likely(likely),
+                Hold::Tokens => Aim::Token(row.tokens[index]),
+            },
             weight: self.replay,
         }));
     }

@@ -151,7 +151,23 @@ impl Model {
 
     /// Writes the model as F32.
     pub fn write(&self, path: &Path) {
-        let mut writer = Writer::new(self.metadata());
+        self.write_with(path, self.metadata());
+    }
+
+    /// As [`Self::write`], where every other layer sees a window of so many tokens, and turns by other frequencies.
+    #[allow(dead_code)] // not every test that has this file uses it
+    pub fn write_windowed(&self, path: &Path, window: u32) {
+        let name = self.arch.name();
+        let mut metadata = self.metadata();
+        metadata
+            .set(format!("{name}.attention.sliding_window"), window)
+            .set(format!("{name}.attention.sliding_window_pattern"), 2_u32)
+            .set(format!("{name}.rope.freq_base_swa"), 50.0_f32);
+        self.write_with(path, metadata);
+    }
+
+    fn write_with(&self, path: &Path, metadata: Metadata) {
+        let mut writer = Writer::new(metadata);
         let mut tensor = |name: String, matrix: &Matrix| {
             let bytes: Vec<u8> = matrix.values.iter().flat_map(|v| v.to_le_bytes()).collect();
             let shape = match matrix.cols {

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use unforget::Result;
-use unforget::train::Recipe;
 use unforget::train::compute::Target;
+use unforget::train::{Earlier, Hold, Recipe};
 
 /// Train an adapter on rows of questions and answers, without forgetting what the base knows
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     unforget train tickets.jsonl --name triage            learn, then check what it costs\n  \
     unforget train tickets.jsonl --name triage --resume   go on where it was stopped\n  \
+    unforget train mail.jsonl --name triage-2 --continue triage --earlier tickets.jsonl\n  \
     unforget train chats.jsonl --name tone --rank 16 --epochs 3 --peft ./tone-peft\n\n\
     Rows are {\"prompt\": .., \"target\": ..} or {\"messages\": [{\"role\": .., \"content\": ..}, ..]}, one a line; what the\n\
     assistant says is learnt. A tenth of the rows, 40 at most, is held back: training stops early where they are answered\n\
@@ -38,6 +39,14 @@ pub struct Args {
     #[command(flatten)]
     pub recipe: RecipeArgs,
 
+    /// Begin with this adapter, and hold on to what it answers to its rows: its next version
+    #[arg(long = "continue", value_name = "ADAPTER", requires = "earlier")]
+    pub continued: Option<String>,
+
+    /// The rows that the continued adapter was trained on
+    #[arg(long, value_name = "FILE", requires = "continued")]
+    pub earlier: Vec<PathBuf>,
+
     /// Go on from the last checkpoint of a run with the same rows and settings
     #[arg(long)]
     pub resume: bool,
@@ -57,6 +66,10 @@ pub struct Args {
     /// Where to write the folder that PEFT loads [default: NAME-peft]
     #[arg(long, value_name = "DIR")]
     pub peft: Option<PathBuf>,
+
+    /// Append each step and each look to this file, as JSON Lines
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 
     /// How thoroughly the new adapter is checked: smoke, gate, certify, or none
     #[arg(long, default_value = "gate", value_name = "TIER")]
@@ -78,9 +91,9 @@ pub struct Args {
 /// The settings, in PEFT's terms.
 #[derive(Debug, clap::Args)]
 pub struct RecipeArgs {
-    /// Rank of the adapter
-    #[arg(long, default_value_t = Recipe::default().rank, value_name = "N")]
-    pub rank: usize,
+    /// Rank of the adapter [default: 8, or that of the version that is continued]
+    #[arg(long, value_name = "N")]
+    pub rank: Option<usize>,
 
     /// The adapter counts alpha / rank [default: twice the rank]
     #[arg(long, value_name = "A")]
@@ -122,7 +135,12 @@ pub struct RecipeArgs {
     #[arg(long, default_value_t = Recipe::default().seed, value_name = "N")]
     pub seed: u64,
 
-    /// What the divergence from the base on the replay counts
+    /// What the adapter is held to on the replay: to all that the base held likely (divergence), or to what it chose
+    /// (tokens)
+    #[arg(long, default_value_t = Recipe::default().hold, value_name = "HOW")]
+    pub hold: Hold,
+
+    /// What the loss on the replay counts
     #[arg(long, default_value_t = Recipe::default().kl, value_name = "W")]
     pub kl: f32,
 
@@ -132,15 +150,23 @@ pub struct RecipeArgs {
 }
 
 impl RecipeArgs {
-    /// The recipe for so many rows.
-    pub fn recipe(&self, n_rows: usize) -> Result<Recipe> {
+    /// The recipe for so many rows. What is continued says what is adapted, and how.
+    pub fn recipe(&self, n_rows: usize, earlier: Option<&Earlier>) -> Result<Recipe> {
+        let rank = self
+            .rank
+            .or(earlier.map(|earlier| earlier.lora.rank()))
+            .unwrap_or(Recipe::default().rank);
         let n_step = (self.batch * self.grad_accum).max(1);
         let recipe = Recipe {
-            rank: self.rank,
-            alpha: self.alpha.unwrap_or(2.0 * self.rank as f32),
-            targets: match self.targets.as_slice() {
-                [] => Target::ALL.to_vec(),
-                some => some.to_vec(),
+            rank,
+            alpha: self
+                .alpha
+                .or(earlier.map(|earlier| earlier.lora.alpha()))
+                .unwrap_or(2.0 * rank as f32),
+            targets: match (self.targets.as_slice(), earlier) {
+                ([], Some(earlier)) => earlier.targets.clone(),
+                ([], None) => Target::ALL.to_vec(),
+                (some, _) => some.to_vec(),
             },
             learning_rate: self.lr,
             warmup: self.warmup,
@@ -151,6 +177,7 @@ impl RecipeArgs {
             batch: self.batch,
             accumulation: self.grad_accum,
             replay: self.replay,
+            hold: self.hold,
             kl: self.kl,
             seq_len: self.seq_len,
             seed: self.seed,

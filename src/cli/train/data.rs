@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::json;
+use unforget::Result;
 use unforget::guard::check::overlap_with;
 use unforget::guard::suite::Suite;
 use unforget::rag::personal_data;
 use unforget::train::{Row, Rows};
-use unforget::{Error, Result};
 
 use super::args::Args;
 use crate::cli::output::warn;
@@ -58,15 +58,6 @@ impl Data {
             .into_temp_path();
         fs_err::write(&file, lines.concat())?;
         Ok(Some(file))
-    }
-}
-
-/// The name is to be free before anything is computed.
-pub fn name_is_taken(name: &str) -> Error {
-    Error::InvalidArgument {
-        what: "adapter name",
-        value: name.to_owned(),
-        expected: "a free name: this one is taken".to_owned(),
     }
 }
 

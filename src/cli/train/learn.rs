@@ -1,9 +1,11 @@
 //! The run: steps, looks, checkpoints, and the live line.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
+use serde::Serialize;
 use serde_json::{Value, json};
 use unforget::train::compute::Lora;
 use unforget::train::{self, Evaluation, Kept, Material, Origin, StepReport, Trainer};
@@ -76,9 +78,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Trains, and writes the adapter.
-    pub fn learn(mut self) -> Result<Trained> {
+    /// Trains, from an earlier version's factors if there are any, and writes the adapter.
+    pub fn learn(mut self, earlier: Option<&Lora>) -> Result<Trained> {
         let mut trainer = Trainer::new(self.material, self.origin.recipe.clone())?;
+        if let Some(earlier) = earlier {
+            trainer.begin_with(earlier)?;
+        }
         if self.args.resume {
             self.kept = trainer.resume(&self.checkpoint, self.origin)?;
         }
@@ -100,6 +105,7 @@ impl<'a> Run<'a> {
             let report = trainer.step()?;
             self.computing += start.elapsed();
             self.show(&report);
+            self.log(&report)?;
             self.last = Some(report);
             let every = |n: usize| n > 0 && trainer.steps().is_multiple_of(n);
             let looked =
@@ -136,6 +142,7 @@ impl<'a> Run<'a> {
             evaluation.rows,
             evaluation.loss
         ));
+        self.log(&json!({"step": trainer.steps(), "held_back": evaluation}))?;
         self.evaluation = Some(evaluation);
         self.kept = better.or(self.kept.take());
         Ok(true)
@@ -199,6 +206,18 @@ impl<'a> Run<'a> {
             checkpoint: self.checkpoint,
             provenance,
         })
+    }
+
+    fn log(&self, what: &impl Serialize) -> Result<()> {
+        let Some(path) = &self.args.log else {
+            return Ok(());
+        };
+        let text = serde_json::to_string(what).map_err(std::io::Error::from)?;
+        let mut file = fs_err::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)?;
+        Ok(writeln!(file, "{text}")?)
     }
 
     /// The live line; where nobody looks, a line of it now and then.

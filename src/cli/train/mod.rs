@@ -16,8 +16,8 @@ use unforget::guard::check::Tier;
 use unforget::registry::{self, AdapterRecord, ModelRecord, Registry};
 use unforget::train::compute::{Keep, Transformer};
 use unforget::train::{
-    self, Evaluation, Example, Examples, Material, Origin, Recipe, Replay, ReplayRow, Row,
-    StepReport,
+    self, Earlier, Evaluation, Example, Examples, Material, Origin, Recipe, Replay, ReplayRow, Row,
+    Rows, StepReport,
 };
 use unforget::{Error, Result};
 
@@ -50,10 +50,20 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let registry = Registry::open(&context.home)?;
     registry::check_name("adapter name", &args.name)?;
     if registry.adapter(&args.name).is_ok() {
-        return Err(data::name_is_taken(&args.name));
+        return Err(Error::InvalidArgument {
+            what: "adapter name",
+            value: args.name,
+            expected: "a free name: this one is taken".to_owned(),
+        });
     }
+    // Settings that nothing can be trained by are refused before anything is read.
+    args.recipe.recipe(1, None)?;
     let data = Data::read(&args)?;
     let base = base(args.base.as_deref(), &registry)?;
+    let continued = match &args.continued {
+        Some(name) => Some(continued(name, &base, &registry)?),
+        None => None,
+    };
     let folder = context.home.cache().join("training");
     context.home.create(&folder)?;
     let task = data.task(&folder)?;
@@ -61,6 +71,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         args: &args,
         context,
         base: &base,
+        continued: continued.as_ref(),
         data: &data,
         task: task.as_deref(),
         folder: &folder,
@@ -90,11 +101,25 @@ fn base(name: Option<&str>, registry: &Registry) -> Result<ModelRecord> {
     })
 }
 
+fn continued(name: &str, base: &ModelRecord, registry: &Registry) -> Result<AdapterRecord> {
+    let record = registry.adapter(name)?;
+    if record.base_sha256 != base.sha256 {
+        return Err(Error::InvalidArgument {
+            what: "adapter to continue",
+            value: name.to_owned(),
+            expected: format!("one of the base {}", base.name),
+        });
+    }
+    Ok(record)
+}
+
 /// What is to be done, and where.
 struct Job<'a> {
     args: &'a Args,
     context: &'a Context,
     base: &'a ModelRecord,
+    /// The version that is continued.
+    continued: Option<&'a AdapterRecord>,
     data: &'a Data,
     /// The held-back rows, for the guard.
     task: Option<&'a Path>,
@@ -103,23 +128,37 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn train(&self) -> Result<Trained> {
-        let recipe = self.args.recipe.recipe(self.data.learnt.len())?;
         let limit = Limit::of(self.args.memory_limit);
         limit.check_weights(train::float_bytes(&self.base.path)?)?;
         let model = self.open()?;
+        // The longest sequence is all that the base is opened for.
+        let transformer = train::open(&self.base.path, self.args.recipe.seq_len)?;
+        let earlier = self.earlier(&transformer)?;
+        let recipe = self
+            .args
+            .recipe
+            .recipe(self.data.learnt.len(), earlier.as_ref())?;
+        let recipe = Recipe {
+            seq_len: recipe.seq_len.min(transformer.max_len()),
+            ..recipe
+        };
         let learnt = self.examples(&model, &self.data.learnt, &recipe)?;
         let held = match self.data.held.as_slice() {
             [] => Vec::new(),
             // Those that are too long are as little use here.
             held => Examples::of(&model, held, recipe.seq_len)?.examples,
         };
-        let transformer = train::open(&self.base.path, recipe.seq_len)?;
         train::on_threads(self.args.n_threads(), || {
             let replay = self.replay(&model, &transformer, &recipe)?;
+            let mut held_to = fitting(replay.as_ref(), recipe.seq_len);
+            if let Some(earlier) = earlier.as_ref().filter(|_| !held_to.is_empty()) {
+                let rows = self.earlier_rows(&model, &recipe, held_to.len())?;
+                held_to.extend(earlier.replay(&transformer, &rows, &interrupt::token())?);
+            }
             let material = Material {
                 transformer: &transformer,
                 examples: &learnt,
-                replay: &fitting(replay.as_ref(), recipe.seq_len),
+                replay: &held_to,
                 keep: Keep::All,
             };
             let material = Material {
@@ -130,10 +169,12 @@ impl Job<'_> {
                 base_sha256: self.base.sha256,
                 data_sha256: self.data.rows.sha256,
                 replay_sha256: replay.as_ref().map(|replay| replay.sha256),
+                continued_sha256: self.continued.as_ref().map(|record| record.sha256),
                 recipe,
             };
             let looks = self.looks(&model, &transformer, &held)?;
-            Run::new(self.args, self.folder, material, &origin, looks).learn()
+            let begin = earlier.as_ref().map(|earlier| &earlier.lora);
+            Run::new(self.args, self.folder, material, &origin, looks).learn(begin)
         })?
     }
 
@@ -156,6 +197,23 @@ impl Job<'_> {
             ));
         }
         Ok(found.examples)
+    }
+
+    /// The version that is continued.
+    fn earlier(&self, transformer: &Transformer) -> Result<Option<Earlier>> {
+        let read = |record: &AdapterRecord| Earlier::read(&record.path, transformer.base());
+        self.continued.map(read).transpose()
+    }
+
+    /// Rows that it was trained on: as many as the base's answers, so that neither is drowned by the other.
+    fn earlier_rows(&self, model: &Model, recipe: &Recipe, n: usize) -> Result<Vec<Example>> {
+        let mut rows = Vec::new();
+        for path in &self.args.earlier {
+            rows.extend(Rows::read(path)?.rows);
+        }
+        let every = rows.len().div_ceil(n.max(1)).max(1);
+        let some: Vec<Row> = rows.into_iter().step_by(every).collect();
+        self.examples(model, &some, recipe)
     }
 
     /// What the base answers, unless training goes without.

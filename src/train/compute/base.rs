@@ -24,6 +24,9 @@ pub(super) struct LayerWeights {
     pub(super) feed_forward_norm: Vec<f32>,
     pub(super) query_norm: Option<Vec<f32>>,
     pub(super) key_norm: Option<Vec<f32>>,
+    /// Norms of what attention and feed-forward network add, where the architecture has them.
+    pub(super) attention_post_norm: Option<Vec<f32>>,
+    pub(super) feed_forward_post_norm: Option<Vec<f32>>,
     linear: [Weight; Target::ALL.len()],
 }
 
@@ -133,6 +136,8 @@ impl<'a> Reader<'a> {
             feed_forward_norm: self.vector(&name("ffn_norm"), shape.n_embd)?,
             query_norm: self.optional(&name("attn_q_norm"), &[shape.head_dim])?,
             key_norm: self.optional(&name("attn_k_norm"), &[shape.head_dim])?,
+            attention_post_norm: self.optional(&name("post_attention_norm"), &[shape.n_embd])?,
+            feed_forward_post_norm: self.optional(&name("post_ffw_norm"), &[shape.n_embd])?,
             linear,
         })
     }

@@ -1,8 +1,10 @@
-//! A layer of the transformer: attention and a feed-forward network, each behind a norm and added to what came in.
+//! A layer of the transformer: attention and a feed-forward network, each behind a norm and added to what came in; in
+//! some architectures normed once more before that.
+
+use std::borrow::Cow;
 
 use super::attention::{self, Qkv};
 use super::base::LayerWeights;
-use super::feed_forward::{gated, gated_backward};
 use super::linear::{self, Backward, Output};
 use super::lora::{Lora, Target};
 use super::norm;
@@ -29,6 +31,9 @@ pub(super) struct Saved {
     k: Vec<f32>,
     v: Vec<f32>,
     attended: Vec<f32>,
+    /// What attention and feed-forward network add, before the norms that some architectures have there.
+    projected: Option<Vec<f32>>,
+    fed: Option<Vec<f32>>,
     middle: Vec<f32>,
     gate: Vec<f32>,
     up: Vec<f32>,
@@ -59,12 +64,15 @@ impl Layer<'_> {
             v: &v,
         };
         let attended = attention::forward(self.shape, self.pack, qkv);
-        let mut middle = linear(Target::OProj, &attended);
+        let post = self.weights.attention_post_norm.as_deref();
+        let (mut middle, projected) = self.post_norm(post, linear(Target::OProj, &attended));
         add(&mut middle, &x);
         let normed = norm::forward(&middle, &self.weights.feed_forward_norm, epsilon);
         let gate = linear(Target::GateProj, &normed);
         let up = linear(Target::UpProj, &normed);
-        let mut y = linear(Target::DownProj, &gated(&gate, &up));
+        let gated = self.shape.architecture.gate().forward(&gate, &up);
+        let post = self.weights.feed_forward_post_norm.as_deref();
+        let (mut y, fed) = self.post_norm(post, linear(Target::DownProj, &gated));
         add(&mut y, &middle);
         let saved = Saved {
             x,
@@ -73,6 +81,8 @@ impl Layer<'_> {
             k,
             v,
             attended,
+            projected,
+            fed,
             middle,
             gate,
             up,
@@ -95,13 +105,15 @@ impl Layer<'_> {
         };
 
         let mut d_gated = vec![0.0; saved.gate.len()];
+        let gate = self.shape.architecture.gate();
+        let post = weights.feed_forward_post_norm.as_deref();
         linear(
             Target::DownProj,
-            &gated(&saved.gate, &saved.up),
-            &d,
+            &gate.forward(&saved.gate, &saved.up),
+            &self.post_norm_backward(post, saved.fed.as_deref(), &d),
             &mut d_gated,
         );
-        let (d_gate, d_up) = gated_backward(&saved.gate, &saved.up, &d_gated);
+        let (d_gate, d_up) = gate.backward(&saved.gate, &saved.up, &d_gated);
         let normed = norm::forward(&saved.middle, &weights.feed_forward_norm, epsilon);
         let mut d_normed = vec![0.0; normed.len()];
         linear(Target::GateProj, &normed, &d_gate, &mut d_normed);
@@ -115,7 +127,15 @@ impl Layer<'_> {
         );
 
         let mut d_attended = vec![0.0; saved.attended.len()];
-        linear(Target::OProj, &saved.attended, &d, &mut d_attended);
+        let post = weights.attention_post_norm.as_deref();
+        let d_projected = self.post_norm_backward(post, saved.projected.as_deref(), &d);
+        linear(
+            Target::OProj,
+            &saved.attended,
+            &d_projected,
+            &mut d_attended,
+        );
+        drop(d_projected);
         let qkv = Qkv {
             q: &saved.q,
             k: &saved.k,
@@ -171,6 +191,28 @@ impl Layer<'_> {
         let positions = self.pack.positions();
         self.rope.turn(q, self.shape.n_query(), positions, turn);
         self.rope.turn(k, self.shape.n_key(), positions, turn);
+    }
+
+    /// Norms what is added where the architecture does, and keeps what it was.
+    fn post_norm(&self, weight: Option<&[f32]>, x: Vec<f32>) -> (Vec<f32>, Option<Vec<f32>>) {
+        match weight {
+            Some(weight) => (norm::forward(&x, weight, self.shape.epsilon), Some(x)),
+            None => (x, None),
+        }
+    }
+
+    fn post_norm_backward<'d>(
+        &self,
+        weight: Option<&[f32]>,
+        x: Option<&[f32]>,
+        d: &'d [f32],
+    ) -> Cow<'d, [f32]> {
+        let (Some(weight), Some(x)) = (weight, x) else {
+            return Cow::Borrowed(d);
+        };
+        let mut dx = vec![0.0; d.len()];
+        norm::backward(&mut dx, d, x, weight, self.shape.epsilon);
+        Cow::Owned(dx)
     }
 
     /// Norms each head of q and k where the architecture does, and keeps what they were.

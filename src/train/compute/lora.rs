@@ -158,6 +158,11 @@ impl Lora {
         }
     }
 
+    /// Whether both adapt the same weights, by the same rank and alpha.
+    pub(in crate::train) fn is_like(&self, other: &Self) -> bool {
+        self.rank == other.rank && self.alpha == other.alpha && self.pairs == other.pairs
+    }
+
     /// The same adapter with `scale` times the effect.
     #[must_use]
     pub fn scaled(&self, scale: f32) -> Self {
@@ -184,6 +189,26 @@ impl Lora {
     pub fn factors(&self, layer: usize, target: Target) -> Option<(&[f32], &[f32])> {
         let pair = self.pairs.get(layer)?[target as usize].as_ref()?;
         Some((&self.values[pair.a.clone()], &self.values[pair.b.clone()]))
+    }
+
+    /// Sets the factors of a weight; false, and nothing changes, where it is not adapted or they have other sizes.
+    pub(in crate::train) fn set_factors(
+        &mut self,
+        layer: usize,
+        target: Target,
+        a: &[f32],
+        b: &[f32],
+    ) -> bool {
+        let pairs = self.pairs.get(layer).map(|pairs| &pairs[target as usize]);
+        let Some(Some(Pair { a: to_a, b: to_b })) = pairs else {
+            return false;
+        };
+        if a.len() != to_a.len() || b.len() != to_b.len() {
+            return false;
+        }
+        self.values[to_a.clone()].copy_from_slice(a);
+        self.values[to_b.clone()].copy_from_slice(b);
+        true
     }
 
     pub(super) fn of(&self, layer: usize, target: Target) -> Option<Factors<'_>> {

@@ -22,13 +22,18 @@ pub(super) struct Rope {
 }
 
 impl Rope {
-    pub(super) fn new(shape: &Shape, factors: Option<&[f32]>, n_positions: usize) -> Self {
+    pub(super) fn new(
+        shape: &Shape,
+        base: f32,
+        factors: Option<&[f32]>,
+        n_positions: usize,
+    ) -> Self {
         let half = shape.n_rot / 2;
         let mut turns = Vec::with_capacity(n_positions * half);
         for position in 0..n_positions {
             for i in 0..half {
                 let exponent = -2.0 * i as f64 / shape.n_rot as f64;
-                let frequency = f64::from(shape.rope_base).powf(exponent);
+                let frequency = f64::from(base).powf(exponent);
                 let factor = factors
                     .and_then(|f| f.get(i))
                     .map_or(1.0, |&f| f64::from(f));

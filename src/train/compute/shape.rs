@@ -2,6 +2,7 @@
 
 use unforget_quant::gguf::Gguf;
 
+use super::feed_forward::Gate;
 use crate::{Error, Result};
 
 /// Architectures whose backward pass is written.
@@ -13,11 +14,13 @@ pub enum Architecture {
     Qwen2,
     /// Qwen 3: norms on the heads of q and k.
     Qwen3,
+    /// Gemma 3: norms also behind attention and feed-forward network, GELU, layers that see a window.
+    Gemma3,
 }
 
 impl Architecture {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Llama, Self::Qwen2, Self::Qwen3];
+    pub const ALL: [Self; 4] = [Self::Llama, Self::Qwen2, Self::Qwen3, Self::Gemma3];
 
     /// As `general.architecture` says it.
     #[must_use]
@@ -26,6 +29,7 @@ impl Architecture {
             Self::Llama => "llama",
             Self::Qwen2 => "qwen2",
             Self::Qwen3 => "qwen3",
+            Self::Gemma3 => "gemma3",
         }
     }
 
@@ -33,6 +37,14 @@ impl Architecture {
     /// a head (`i`, `i + n / 2`).
     pub(super) fn rotates_neighbours(self) -> bool {
         self == Self::Llama
+    }
+
+    /// What gates the feed-forward network.
+    pub(super) fn gate(self) -> Gate {
+        match self {
+            Self::Gemma3 => Gate::Gelu,
+            Self::Llama | Self::Qwen2 | Self::Qwen3 => Gate::Silu,
+        }
     }
 }
 
@@ -61,14 +73,38 @@ pub struct Shape {
     pub epsilon: f32,
     /// Base of the rotary embedding's frequencies.
     pub rope_base: f32,
+    /// What embeddings are multiplied with.
+    pub embedding_scale: f32,
+    /// Layers that see a window only.
+    pub window: Option<Window>,
+}
+
+/// Layers that see the last tokens only, between others that see all.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Window {
+    /// Tokens that they see.
+    pub n_tokens: usize,
+    /// Every so many layers, the last sees all.
+    pub pattern: usize,
+    /// Base of their rotary embedding's frequencies.
+    pub rope_base: f32,
+}
+
+impl Window {
+    /// Whether a layer sees a window only.
+    #[must_use]
+    pub fn is_of(&self, layer: usize) -> bool {
+        self.pattern == 0 || layer % self.pattern < self.pattern - 1
+    }
 }
 
 /// What changes the computation in a way that is not written here.
 const REFUSED: &[(&str, &str)] = &[
     ("expert_count", "a mixture of experts"),
-    ("attention.sliding_window", "a sliding window"),
     ("attention.clamp_kqv", "clamped projections"),
     ("attention.scale", "an attention scale of its own"),
+    ("attn_logit_softcapping", "capped attention scores"),
+    ("final_logit_softcapping", "capped logits"),
     ("logit_scale", "scaled logits"),
     ("embedding_scale", "scaled embeddings"),
     ("residual_scale", "scaled residuals"),
@@ -88,7 +124,7 @@ impl Shape {
             .ok_or_else(|| Error::WrongModelKind {
                 name: gguf.path().display().to_string(),
                 architecture: name.to_owned(),
-                purpose: "train an adapter; llama, qwen2 and qwen3 can",
+                purpose: "train an adapter; llama, qwen2, qwen3 and gemma3 can",
             })?;
         let reader = Reader { gguf, name };
         reader.refuse()?;
@@ -117,6 +153,11 @@ impl Shape {
                 .map_or(0, |&n| usize::try_from(n).unwrap_or(0)),
             epsilon: reader.float("attention.layer_norm_rms_epsilon", 1e-5),
             rope_base: reader.float("rope.freq_base", 10_000.0),
+            embedding_scale: match architecture {
+                Architecture::Gemma3 => (n_embd as f32).sqrt(),
+                Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 => 1.0,
+            },
+            window: reader.window(architecture)?,
         };
         match shape.contradiction() {
             Some(why) => Err(reader.invalid(why)),
@@ -175,6 +216,28 @@ impl Reader<'_> {
 
     fn float(&self, key: &str, default: f32) -> f32 {
         self.gguf.metadata().f32(&self.key(key)).unwrap_or(default)
+    }
+
+    /// As llama.cpp reads it for Gemma 3; no other architecture here has one.
+    fn window(&self, architecture: Architecture) -> Result<Option<Window>> {
+        const PATTERN: &str = "attention.sliding_window_pattern";
+        let Some(n_tokens) = self.optional("attention.sliding_window") else {
+            return Ok(None);
+        };
+        if architecture != Architecture::Gemma3 {
+            return Err(self.unsupported("a sliding window"));
+        }
+        let metadata = self.gguf.metadata();
+        let pattern = match metadata.get(&self.key(PATTERN)) {
+            None => 6,
+            Some(value) => (value.unsigned().and_then(|n| usize::try_from(n).ok()))
+                .ok_or_else(|| self.unsupported("a window that is stated for each layer"))?,
+        };
+        Ok(Some(Window {
+            n_tokens,
+            pattern,
+            rope_base: self.float("rope.freq_base_swa", 10_000.0),
+        }))
     }
 
     fn refuse(&self) -> Result<()> {

@@ -27,6 +27,8 @@ pub enum Keep {
 pub struct Transformer {
     base: Base,
     rope: Rope,
+    /// Of layers that see a window.
+    window_rope: Option<Rope>,
     max_len: usize,
 }
 
@@ -45,15 +47,26 @@ enum Kept {
 }
 
 impl Transformer {
-    /// A model for sequences of at most `max_len` tokens.
+    /// A model for sequences of at most `max_len` tokens; of fewer where layers see a window of fewer: within it they see
+    /// everything.
     #[must_use]
     pub fn new(base: Base, max_len: usize) -> Self {
-        let rope = Rope::new(base.shape(), base.rope_factors.as_deref(), max_len);
+        let (shape, factors) = (base.shape(), base.rope_factors.as_deref());
+        let window = shape.window;
+        let max_len = window.map_or(max_len, |window| max_len.min(window.n_tokens));
+        let rope = |base| Rope::new(shape, base, factors, max_len);
         Self {
-            base,
-            rope,
+            rope: rope(shape.rope_base),
+            window_rope: window.map(|window| rope(window.rope_base)),
             max_len,
+            base,
         }
+    }
+
+    /// Tokens of the longest sequence.
+    #[must_use]
+    pub fn max_len(&self) -> usize {
+        self.max_len
     }
 
     /// The weights.
@@ -144,12 +157,15 @@ impl Transformer {
     }
 
     fn layer<'a>(&'a self, index: usize, lora: Option<&'a Lora>, pack: &'a Pack) -> Layer<'a> {
+        let shape = self.base.shape();
+        let is_window = shape.window.is_some_and(|window| window.is_of(index));
+        let window_rope = self.window_rope.as_ref().filter(|_| is_window);
         Layer {
             index,
-            shape: self.base.shape(),
+            shape,
             weights: &self.base.layers[index],
             lora,
-            rope: &self.rope,
+            rope: window_rope.unwrap_or(&self.rope),
             pack,
         }
     }
@@ -161,16 +177,17 @@ impl Transformer {
                 n_ctx: self.max_len,
             });
         }
-        let n = self.base.shape().n_embd;
+        let (n, scale) = (self.base.shape().n_embd, self.base.shape().embedding_scale);
         let mut x = Vec::with_capacity(pack.tokens().len() * n);
         for &token in pack.tokens() {
             let start = token as usize * n;
             let row = self.base.embedding.get(start..start + n);
-            x.extend_from_slice(row.ok_or_else(|| Error::InvalidArgument {
+            let row = row.ok_or_else(|| Error::InvalidArgument {
                 what: "token",
                 value: token.to_string(),
                 expected: format!("below {}", self.base.shape().n_vocab),
-            })?);
+            })?;
+            x.extend(row.iter().map(|value| value * scale));
         }
         Ok(x)
     }
