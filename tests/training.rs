@@ -171,8 +171,9 @@ fn layers_that_see_a_window_are_llama_cpps() {
     let found = transformer.logits(&trace, &[TOKENS.len() - 1]);
     assert_near(&found, &engine_logits(&path, None, &TOKENS), 1e-2);
     let long = [TOKENS, TOKENS].concat();
-    let error = transformer.forward(&Pack::of(&[&long]), None, Keep::Nothing);
-    assert!(error.is_err_and(|error| error.to_string().contains("16")));
+    let pack = Pack::of(&[&long]);
+    let trace = transformer.forward(&pack, None, Keep::Nothing);
+    assert!(trace.is_err_and(|error| error.to_string().contains("16")));
 }
 
 /// The same of a real model, which has many layers, many heads and a large vocabulary.
@@ -413,6 +414,7 @@ fn it_learns_and_holds_on() {
             transformer: &tiny.transformer,
             examples: &examples,
             replay: &replay,
+            beside: &[],
             keep: Keep::All,
         };
         let mut trainer = Trainer::new(material, Recipe { kl, ..recipe() }).unwrap();
@@ -440,6 +442,7 @@ fn a_next_version_begins_where_the_last_one_ended_and_holds_on_to_its_answers() 
             transformer: &tiny.transformer,
             examples,
             replay,
+            beside: &[],
             keep: Keep::All,
         };
         let mut trainer = Trainer::new(material, recipe()).unwrap();
@@ -475,6 +478,7 @@ fn a_next_version_begins_where_the_last_one_ended_and_holds_on_to_its_answers() 
         transformer: &tiny.transformer,
         examples: &examples,
         replay: &[],
+        beside: &[],
         keep: Keep::All,
     };
     let mut trainer = Trainer::new(material, recipe()).unwrap();
@@ -491,6 +495,7 @@ fn parts_add_up_to_one() {
             transformer: &tiny.transformer,
             examples: &examples,
             replay: &[],
+            beside: &[],
             keep: Keep::All,
         };
         let recipe = Recipe {
@@ -513,6 +518,7 @@ fn a_resumed_run_is_the_same_run() {
         transformer: &tiny.transformer,
         examples: &examples,
         replay: &replay,
+        beside: &[],
         keep: Keep::All,
     };
     let origin = Origin {
@@ -569,6 +575,7 @@ fn what_is_not_finite_stops_with_its_rows() {
         transformer: &tiny.transformer,
         examples: &examples[2..],
         replay: &[],
+        beside: &[],
         keep: Keep::All,
     };
     let recipe = Recipe {

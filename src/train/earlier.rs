@@ -6,7 +6,7 @@ use std::path::Path;
 
 use unforget_quant::gguf::Gguf;
 
-use super::compute::{Base, Likely, Lora, Target, Transformer};
+use super::compute::{Base, Lora, Target, Transformer};
 use super::example::Example;
 use super::replay::{ReplayRow, add_distributions};
 use crate::engine::CancelToken;
@@ -102,24 +102,38 @@ impl Earlier {
         examples: &[Example],
         cancel: &CancelToken,
     ) -> Result<Vec<ReplayRow>> {
-        let mut rows: Vec<ReplayRow> = examples.iter().filter_map(last_answer).collect();
-        add_distributions(transformer, Some(&self.lora), &mut rows, cancel)?;
-        Ok(rows)
+        held_likely(transformer, Some(&self.lora), examples, cancel)
     }
 }
 
+/// What the base, or an adapter on it, holds likely in the last answer of each example.
+///
+/// # Errors
+/// As [`Transformer::forward`]; [`Error::Interrupted`].
+pub fn held_likely(
+    transformer: &Transformer,
+    lora: Option<&Lora>,
+    examples: &[Example],
+    cancel: &CancelToken,
+) -> Result<Vec<ReplayRow>> {
+    let mut rows: Vec<ReplayRow> = examples.iter().map(last_answer).collect();
+    add_distributions(transformer, lora, &mut rows, cancel)?;
+    Ok(rows)
+}
+
 /// The last answer of a row: its end is the row's.
-fn last_answer(example: &Example) -> Option<ReplayRow> {
+fn last_answer(example: &Example) -> ReplayRow {
     let learnt = &example.learnt;
     let apart = learnt.windows(2).rposition(|pair| pair[0] + 1 != pair[1]);
-    let first = *learnt.get(apart.map_or(0, |at| at + 1))?;
-    Some(ReplayRow {
+    let first = learnt.get(apart.map_or(0, |at| at + 1));
+    ReplayRow {
         prompt: String::new(),
         answer: String::new(),
         tokens: example.tokens.clone(),
-        first,
-        likely: Vec::<Likely>::new(),
-    })
+        // One that learns nothing is held to nothing.
+        first: first.copied().unwrap_or(example.tokens.len()),
+        likely: Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -133,9 +147,9 @@ mod tests {
             tokens: vec![0; 9],
             learnt: learnt.to_vec(),
         };
-        let first = |learnt: &[usize]| last_answer(&example(learnt)).map(|row| row.first);
-        assert_eq!(first(&[2, 3, 6, 7, 8]), Some(6));
-        assert_eq!(first(&[6, 7, 8]), Some(6));
-        assert_eq!(first(&[]), None);
+        let first = |learnt: &[usize]| last_answer(&example(learnt)).first;
+        assert_eq!(first(&[2, 3, 6, 7, 8]), 6);
+        assert_eq!(first(&[6, 7, 8]), 6);
+        assert_eq!(first(&[]), 9);
     }
 }

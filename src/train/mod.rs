@@ -7,6 +7,7 @@
 //!
 //! Names, states and verdicts are left to [`crate::registry`] and [`crate::guard`].
 
+mod anchor;
 mod checkpoint;
 pub mod compute;
 mod dice;
@@ -25,8 +26,9 @@ use std::path::Path;
 
 use unforget_quant::gguf::Gguf;
 
+pub use anchor::Anchor;
 pub use checkpoint::{Found, Kept, Origin};
-pub use earlier::Earlier;
+pub use earlier::{Earlier, held_likely};
 pub use evaluation::Evaluation;
 pub use example::{Example, Examples};
 pub use memory::Estimate;

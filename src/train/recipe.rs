@@ -73,6 +73,10 @@ pub struct Recipe {
     pub hold: Hold,
     /// What the loss on the replay counts, beside the cross-entropy on the answers.
     pub kl: f32,
+    /// What the divergence from the base beside the learnt tokens counts (Mask-the-Target).
+    pub mask_target: f32,
+    /// What holds the parameters of the version that is continued (elastic weight consolidation).
+    pub ewc: f32,
     /// Tokens of the longest sequence.
     pub seq_len: usize,
     /// Decoupled weight decay.
@@ -97,6 +101,8 @@ impl Default for Recipe {
             replay: 4,
             hold: Hold::Divergence,
             kl: 2.0,
+            mask_target: 0.0,
+            ewc: 0.0,
             seq_len: 512,
             weight_decay: 0.0,
             clip: 1.0,
@@ -132,6 +138,8 @@ impl Recipe {
             ("alpha", f64::from(self.alpha), 1e-6),
             ("learning rate", self.learning_rate, 1e-12),
             ("kl", f64::from(self.kl), 0.0),
+            ("mask target", f64::from(self.mask_target), 0.0),
+            ("ewc", f64::from(self.ewc), 0.0),
             ("weight decay", self.weight_decay, 0.0),
             ("clip", self.clip, 1e-12),
         ];

@@ -154,7 +154,11 @@ fn make(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<ReplayRow>> {
     let prompts = expand(PROMPTS);
-    let mut scorer = Scorer::new(model, &AdapterStack::base(), &ScorerOptions::default())?;
+    let options = ScorerOptions {
+        n_workers: 2,
+        ..ScorerOptions::default()
+    };
+    let mut scorer = Scorer::new(model, &AdapterStack::base(), &options)?;
     let mut seen = HashSet::new();
     let mut rows = Vec::new();
     for (done, group) in prompts.chunks(GROUP).enumerate() {

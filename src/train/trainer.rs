@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::anchor::Anchor;
 use super::compute::{Aim, Keep, Lora, Pack, Scored, Transformer};
 use super::dice::Dice;
 use super::example::Example;
@@ -28,6 +29,8 @@ pub struct Material<'a> {
     pub examples: &'a [Example],
     /// What is not to be forgotten; may be empty.
     pub replay: &'a [ReplayRow],
+    /// What the base holds likely in the answers of `examples`, one for each, to mask the target by; may be empty.
+    pub beside: &'a [ReplayRow],
     /// What is kept of a forward pass.
     pub keep: Keep,
 }
@@ -36,6 +39,7 @@ pub struct Material<'a> {
 pub struct Trainer<'a> {
     material: Material<'a>,
     recipe: Recipe,
+    anchor: Option<Anchor>,
     pub(super) lora: Lora,
     pub(super) optimizer: AdamW,
 }
@@ -50,11 +54,14 @@ pub struct StepReport {
     /// Mean loss on the replay, in nats a token, before the step: the divergence from the base, or with [`Hold::Tokens`]
     /// the cross-entropy. Absent without replay.
     pub kl: Option<f64>,
+    /// The penalty for leaving the earlier version's parameters, before the step; absent without [`Anchor`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull: Option<f64>,
     /// Length of the gradient before it was shortened.
     pub gradient: f64,
     /// The learning rate.
     pub rate: f64,
-    /// Tokens computed.
+    /// Tokens of all sequences.
     pub n_tokens: usize,
     /// How long it took.
     #[serde(skip)]
@@ -87,6 +94,7 @@ impl<'a> Trainer<'a> {
         Ok(Self {
             material,
             recipe,
+            anchor: None,
             lora,
             optimizer,
         })
@@ -109,6 +117,11 @@ impl<'a> Trainer<'a> {
         }
         self.lora.values.clone_from(&earlier.values);
         Ok(())
+    }
+
+    /// Holds the parameters where they were, as far as they were important.
+    pub fn hold_to(&mut self, anchor: Anchor) {
+        self.anchor = Some(anchor);
     }
 
     /// The adapter as it is now.
@@ -147,6 +160,7 @@ impl<'a> Trainer<'a> {
             transformer,
             examples,
             replay,
+            beside,
             keep,
         } = self.material;
         let n_replay = if replay.is_empty() { 0 } else { recipe.replay };
@@ -159,6 +173,7 @@ impl<'a> Trainer<'a> {
             answer: 1.0 / n_learnt.max(1) as f32,
             replay: recipe.kl / n_held.max(1) as f32,
             hold: recipe.hold,
+            beside: recipe.mask_target / n_learnt.max(1) as f32,
         };
         let mut gradients = vec![0.0; self.lora.values.len()];
         let (mut loss, mut kl, mut n_tokens) = (0.0, 0.0, 0);
@@ -177,13 +192,21 @@ impl<'a> Trainer<'a> {
             for (sequence, &at) in (answers.len()..).zip(held) {
                 weights.push_replay(&replay[at], &pack, sequence, &mut scored);
             }
+            let n_held_to = scored.len();
+            for (sequence, &at) in answers.iter().enumerate().filter(|_| weights.beside > 0.0) {
+                if let Some(beside) = beside.get(at) {
+                    weights.push_beside(beside, &pack, sequence, &mut scored);
+                }
+            }
             let trace = transformer.forward(&pack, Some(&self.lora), keep)?;
             let losses = transformer.backward(trace, &scored, &mut gradients);
-            let (answers, held) = losses.split_at(n_answers);
+            let (answers, held) = losses[..n_held_to].split_at(n_answers);
             loss += answers.iter().sum::<f64>() / n_learnt.max(1) as f64;
             kl += held.iter().sum::<f64>() / n_held.max(1) as f64;
-            n_tokens += pack.tokens().len();
+            n_tokens += sequences.iter().map(|tokens| tokens.len()).sum::<usize>();
         }
+        let anchor = self.anchor.as_ref();
+        let pull = anchor.map(|anchor| anchor.pull(&self.lora.values, &mut gradients));
         let gradient = clip(&mut gradients, recipe.clip);
         if !(loss.is_finite() && kl.is_finite() && gradient.is_finite()) {
             return Err(Error::Diverged {
@@ -198,6 +221,7 @@ impl<'a> Trainer<'a> {
             step: index + 1,
             loss,
             kl: (n_held > 0).then_some(kl),
+            pull,
             gradient,
             rate,
             n_tokens,
@@ -211,6 +235,7 @@ struct Weights {
     answer: f32,
     replay: f32,
     hold: Hold,
+    beside: f32,
 }
 
 impl Weights {
@@ -237,6 +262,21 @@ impl Weights {
                 Hold::Tokens => Aim::Token(row.tokens[index]),
             },
             weight: self.replay,
+        }));
+    }
+
+    fn push_beside<'a>(
+        &self,
+        row: &'a ReplayRow,
+        pack: &Pack,
+        at: usize,
+        scored: &mut Vec<Scored<'a>>,
+    ) {
+        let places = (row.first..).zip(&row.likely);
+        scored.extend(places.map(|(index, likely)| Scored {
+            row: pack.row(at, index - 1),
+            aim: Aim::Instead(row.tokens[index], likely),
+            weight: self.beside,
         }));
     }
 }

@@ -67,7 +67,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub peft: Option<PathBuf>,
 
-    /// Append each step and each look to this file, as JSON Lines
+    /// Where to put what happened at each step, as JSON Lines
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
 
@@ -144,6 +144,14 @@ pub struct RecipeArgs {
     #[arg(long, default_value_t = Recipe::default().kl, value_name = "W")]
     pub kl: f32,
 
+    /// What the divergence from the base beside the learnt tokens counts (Mask-the-Target)
+    #[arg(long, default_value_t = Recipe::default().mask_target, value_name = "W")]
+    pub mask_target: f32,
+
+    /// What holds the parameters of the continued version where they were (elastic weight consolidation)
+    #[arg(long, default_value_t = Recipe::default().ewc, requires = "continued", value_name = "W")]
+    pub ewc: f32,
+
     /// Replayed answers of the base in each part of a step; 0 trains without
     #[arg(long, default_value_t = Recipe::default().replay, value_name = "N")]
     pub replay: usize,
@@ -179,6 +187,8 @@ impl RecipeArgs {
             replay: self.replay,
             hold: self.hold,
             kl: self.kl,
+            mask_target: self.mask_target,
+            ewc: self.ewc,
             seq_len: self.seq_len,
             seed: self.seed,
             ..Recipe::default()

@@ -1,17 +1,16 @@
 //! The run: steps, looks, checkpoints, and the live line.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use serde::Serialize;
 use serde_json::{Value, json};
 use unforget::train::compute::Lora;
-use unforget::train::{self, Evaluation, Kept, Material, Origin, StepReport, Trainer};
+use unforget::train::{self, Anchor, Evaluation, Kept, Material, Origin, StepReport, Trainer};
 use unforget::{Error, Result};
 
 use super::args::Args;
+use super::diary::Diary;
 use super::look::Looks;
 use crate::cli::{interrupt, output, progress};
 
@@ -29,6 +28,7 @@ pub struct Trained {
     pub evaluation: Option<Evaluation>,
     pub checkpoint: PathBuf,
     pub provenance: Value,
+    pub diary: Diary,
 }
 
 /// A run under way.
@@ -39,6 +39,7 @@ pub struct Run<'a> {
     origin: &'a Origin,
     looks: Option<Looks<'a>>,
     checkpoint: PathBuf,
+    diary: Diary,
     bar: ProgressBar,
     kept: Option<Kept>,
     evaluation: Option<Evaluation>,
@@ -70,6 +71,7 @@ impl<'a> Run<'a> {
             origin,
             looks,
             checkpoint: folder.join(format!("{}.safetensors", args.name)),
+            diary: Diary::new(folder.join(format!("{}.steps.jsonl", args.name))),
             bar: progress::items(origin.recipe.steps as u64),
             kept: None,
             evaluation: None,
@@ -79,15 +81,19 @@ impl<'a> Run<'a> {
     }
 
     /// Trains, from an earlier version's factors if there are any, and writes the adapter.
-    pub fn learn(mut self, earlier: Option<&Lora>) -> Result<Trained> {
+    pub fn learn(mut self, earlier: Option<&Lora>, anchor: Option<Anchor>) -> Result<Trained> {
         let mut trainer = Trainer::new(self.material, self.origin.recipe.clone())?;
         if let Some(earlier) = earlier {
             trainer.begin_with(earlier)?;
+        }
+        if let Some(anchor) = anchor {
+            trainer.hold_to(anchor);
         }
         if self.args.resume {
             self.kept = trainer.resume(&self.checkpoint, self.origin)?;
         }
         let first = trainer.steps();
+        self.diary.begin(first)?;
         let result = self.steps(&mut trainer);
         self.bar.finish_and_clear();
         result?;
@@ -105,7 +111,7 @@ impl<'a> Run<'a> {
             let report = trainer.step()?;
             self.computing += start.elapsed();
             self.show(&report);
-            self.log(&report)?;
+            self.diary.write(&report)?;
             self.last = Some(report);
             let every = |n: usize| n > 0 && trainer.steps().is_multiple_of(n);
             let looked =
@@ -142,7 +148,8 @@ impl<'a> Run<'a> {
             evaluation.rows,
             evaluation.loss
         ));
-        self.log(&json!({"step": trainer.steps(), "held_back": evaluation}))?;
+        let look = json!({"step": trainer.steps(), "held_back": evaluation});
+        self.diary.write(&look)?;
         self.evaluation = Some(evaluation);
         self.kept = better.or(self.kept.take());
         Ok(true)
@@ -205,19 +212,8 @@ impl<'a> Run<'a> {
             evaluation: chosen.evaluation,
             checkpoint: self.checkpoint,
             provenance,
+            diary: self.diary,
         })
-    }
-
-    fn log(&self, what: &impl Serialize) -> Result<()> {
-        let Some(path) = &self.args.log else {
-            return Ok(());
-        };
-        let text = serde_json::to_string(what).map_err(std::io::Error::from)?;
-        let mut file = fs_err::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)?;
-        Ok(writeln!(file, "{text}")?)
     }
 
     /// The live line; where nobody looks, a line of it now and then.

@@ -2,22 +2,23 @@
 
 mod args;
 mod data;
+mod diary;
 mod fit;
 mod learn;
 mod look;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use unforget::engine::{ContentHash, GpuLayers, Model, memory_use};
 use unforget::guard::check::Tier;
 use unforget::registry::{self, AdapterRecord, ModelRecord, Registry};
 use unforget::train::compute::{Keep, Transformer};
 use unforget::train::{
-    self, Earlier, Evaluation, Example, Examples, Material, Origin, Recipe, Replay, ReplayRow, Row,
-    Rows, StepReport,
+    self, Anchor, Earlier, Evaluation, Example, Examples, Material, Origin, Recipe, Replay,
+    ReplayRow, Row, Rows, StepReport,
 };
 use unforget::{Error, Result};
 
@@ -85,6 +86,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let _ = fs_err::remove_file(&trained.checkpoint);
     let code = job.finish(&record, &trained, &peft, tier)?;
     write_provenance(&registry, &record, &trained, &peft)?;
+    if let Some(path) = &args.log {
+        fs_err::copy(&trained.diary.path, path)?;
+    }
+    let _ = fs_err::remove_file(&trained.diary.path);
     Ok(code)
 }
 
@@ -151,14 +156,27 @@ impl Job<'_> {
         train::on_threads(self.args.n_threads(), || {
             let replay = self.replay(&model, &transformer, &recipe)?;
             let mut held_to = fitting(replay.as_ref(), recipe.seq_len);
-            if let Some(earlier) = earlier.as_ref().filter(|_| !held_to.is_empty()) {
+            let cancel = interrupt::token();
+            let mut anchor = None;
+            if let Some(earlier) = &earlier {
                 let rows = self.earlier_rows(&model, &recipe, held_to.len())?;
-                held_to.extend(earlier.replay(&transformer, &rows, &interrupt::token())?);
+                if !held_to.is_empty() {
+                    held_to.extend(earlier.replay(&transformer, &rows, &cancel)?);
+                }
+                if recipe.ewc > 0.0 {
+                    let lora = &earlier.lora;
+                    anchor = Some(Anchor::of(&transformer, lora, &rows, recipe.ewc, &cancel)?);
+                }
             }
+            let beside = match recipe.mask_target > 0.0 {
+                true => train::held_likely(&transformer, None, &learnt, &cancel)?,
+                false => Vec::new(),
+            };
             let material = Material {
                 transformer: &transformer,
                 examples: &learnt,
                 replay: &held_to,
+                beside: &beside,
                 keep: Keep::All,
             };
             let material = Material {
@@ -174,7 +192,7 @@ impl Job<'_> {
             };
             let looks = self.looks(&model, &transformer, &held)?;
             let begin = earlier.as_ref().map(|earlier| &earlier.lora);
-            Run::new(self.args, self.folder, material, &origin, looks).learn(begin)
+            Run::new(self.args, self.folder, material, &origin, looks).learn(begin, anchor)
         })?
     }
 
@@ -205,13 +223,14 @@ impl Job<'_> {
         self.continued.map(read).transpose()
     }
 
-    /// Rows that it was trained on: as many as the base's answers, so that neither is drowned by the other.
+    /// Rows that it was trained on: as many as the base's answers, so that neither is drowned by the other; a hundred
+    /// where there are none.
     fn earlier_rows(&self, model: &Model, recipe: &Recipe, n: usize) -> Result<Vec<Example>> {
         let mut rows = Vec::new();
         for path in &self.args.earlier {
             rows.extend(Rows::read(path)?.rows);
         }
-        let every = rows.len().div_ceil(n.max(1)).max(1);
+        let every = rows.len().div_ceil(if n == 0 { 100 } else { n }).max(1);
         let some: Vec<Row> = rows.into_iter().step_by(every).collect();
         self.examples(model, &some, recipe)
     }
@@ -305,7 +324,7 @@ fn fitting(replay: Option<&Replay>, seq_len: usize) -> Vec<ReplayRow> {
     short.cloned().collect()
 }
 
-/// How the adapter was made and judged, beside PEFT's files.
+/// How the adapter was made and judged, beside PEFT's files: for machines, and as a page with plots.
 fn write_provenance(
     registry: &Registry,
     record: &AdapterRecord,
@@ -317,6 +336,23 @@ fn write_provenance(
         |report| json!({"certificate": report.id, "tier": report.tier, "verdict": report.verdict}),
     );
     let all = json!({"sha256": record.sha256, "training": trained.provenance, "check": check});
-    let path: PathBuf = peft.join("unforget.json");
-    Ok(fs_err::write(path, format!("{all:#}\n"))?)
+    fs_err::write(peft.join("unforget.json"), format!("{all:#}\n"))?;
+    let mut facts = Vec::new();
+    flatten("", &all, &mut facts);
+    let page = trained.diary.page(&record.name, &facts)?;
+    Ok(fs_err::write(peft.join("training.html"), page)?)
+}
+
+/// The leaves of a JSON object, by their paths.
+fn flatten(path: &str, value: &Value, into: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let path = format!("{path}{}{key}", if path.is_empty() { "" } else { " " });
+                flatten(&path, value, into);
+            }
+        }
+        Value::String(text) => into.push((path.to_owned(), text.clone())),
+        other => into.push((path.to_owned(), other.to_string())),
+    }
 }

@@ -18,12 +18,7 @@ pub fn render(certificate: &Certificate) -> String {
     let body = certificate.body();
     let outcome = &body.outcome;
     let title = xml(&format!("guard: {} - {}", outcome.verdict, subject(body)));
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-    );
+    let mut page = head(&title);
     let verdict = outcome.verdict;
     page.push_str(&format!(
         "<h1>Guard: <span class=\"v-{verdict}\">{verdict}</span></h1>\n<p>{}<br>{}</p>\n",
@@ -75,6 +70,16 @@ pub fn render(certificate: &Certificate) -> String {
     provenance(&mut page, certificate);
     page.push_str("</body>\n</html>\n");
     page
+}
+
+/// All up to the page's first line; `title` is escaped already.
+pub(super) fn head(title: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+    )
 }
 
 fn warnings(page: &mut String, body: &Body) {

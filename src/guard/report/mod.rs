@@ -1,9 +1,10 @@
 //! A certificate made readable: [`text`] for the terminal, [`html`] with plots, [`markdown`] and [`junit`] for
-//! pipelines. Renderers return strings and decide nothing: every figure and word comes from the certificate.
+//! pipelines; [`curves`] for a run of training. Renderers return strings and decide nothing: every figure and word comes from the certificate.
 //!
 //! What a certificate holds comes from files of others: names and ids are escaped for each format, and control
 //! characters never get through.
 
+pub mod curves;
 pub mod escape;
 pub mod html;
 pub mod junit;

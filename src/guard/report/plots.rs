@@ -10,7 +10,7 @@ use super::svg::{Anchor, Scale, Svg};
 use super::{number, ruled, signed};
 
 /// Width of all plots.
-const WIDTH: f64 = 760.0;
+pub(super) const WIDTH: f64 = 760.0;
 /// Where names end and bars begin.
 const LEFT: f64 = 250.0;
 /// Height of a row of bars.
@@ -248,14 +248,14 @@ fn whisker(svg: &mut Svg, (from, to): (f64, f64), y: f64) {
     }
 }
 
-fn axis(svg: &mut Svg, x: Scale, bottom: f64, ticks: usize) {
+pub(super) fn axis(svg: &mut Svg, x: Scale, bottom: f64, ticks: usize) {
     for tick in x.ticks(ticks) {
         svg.line("grid", (x.at(tick), 0.0), (x.at(tick), bottom));
         svg.text((x.at(tick), bottom + 18.0), Anchor::Middle, &label(tick));
     }
 }
 
-fn side_axis(svg: &mut Svg, y: Scale, left: f64, right: f64) {
+pub(super) fn side_axis(svg: &mut Svg, y: Scale, left: f64, right: f64) {
     for tick in y.ticks(4) {
         svg.line("grid", (left, y.at(tick)), (right, y.at(tick)));
         svg.text((left - 6.0, y.at(tick) + 4.0), Anchor::End, &label(tick));

@@ -17,6 +17,8 @@ pub enum Aim<'a> {
     Token(u32),
     /// What the base predicts: Kullback-Leibler divergence from it.
     Likely(&'a Likely),
+    /// What the base predicts instead of this token.
+    Instead(u32, &'a Likely),
 }
 
 /// A row of a pack that is scored.
@@ -58,6 +60,9 @@ pub(super) fn score(base: &Base, normed: &[f32], scored: &[Scored]) -> (Vec<f64>
             |(row, one)| match one.aim {
                 Aim::Token(token) => loss::cross_entropy(row, token, one.weight),
                 Aim::Likely(likely) => loss::divergence(row, likely, one.weight),
+                Aim::Instead(token, likely) => {
+                    loss::masked_divergence(row, likely, token, one.weight)
+                }
             },
         ));
         product(

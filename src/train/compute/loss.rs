@@ -46,6 +46,27 @@ impl Likely {
     }
 }
 
+impl Likely {
+    /// The distribution of what comes instead of `token`: without it, the rest adding up to 1. `None` where next to
+    /// nothing is left.
+    fn without(&self, token: u32) -> Option<Self> {
+        let Some(at) = self.tokens.iter().position(|&one| one == token) else {
+            // It is one of the many that count as one; what it had of them is less than the least that is listed.
+            return Some(self.clone());
+        };
+        let mut rest = self.clone();
+        rest.tokens.remove(at);
+        let left = 1.0 - f64::from(rest.log_probs.remove(at)).exp();
+        if left < TAIL_FLOOR {
+            return None;
+        }
+        let shift = left.ln() as f32;
+        rest.log_probs.iter_mut().for_each(|log_p| *log_p -= shift);
+        rest.tail = (f64::from(rest.tail) / left) as f32;
+        Some(rest)
+    }
+}
+
 /// How a token fits a row of logits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::train) struct Fit {
@@ -112,6 +133,26 @@ pub(super) fn divergence(logits: &mut [f32], likely: &Likely, weight: f32) -> f6
     loss
 }
 
+/// [`divergence`] over all tokens but the one that is learnt, of both distributions without it (Mask-the-Target, arXiv
+/// 2605.29498): learning the answer is free to move its probability, what the base holds of the others is kept. Gradient:
+/// none at the token.
+pub(super) fn masked_divergence(
+    logits: &mut [f32],
+    likely: &Likely,
+    token: u32,
+    weight: f32,
+) -> f64 {
+    let Some(others) = likely.without(token) else {
+        logits.fill(0.0);
+        return 0.0;
+    };
+    logits[token as usize] = f32::NEG_INFINITY;
+    let loss = divergence(logits, &others, weight);
+    logits[token as usize] = 0.0;
+    loss
+}
+
+/// Below this a difference from 1 is rounding.
 const TAIL_FLOOR: f64 = 1e-6;
 
 /// `ln sum exp`.
@@ -185,6 +226,35 @@ mod tests {
         for (found, expected) in row.iter().zip([-0.25, 0.0, 0.125, 0.125]) {
             assert!((found - expected).abs() < 1e-6, "{row:?}");
         }
+    }
+
+    #[test]
+    fn masked_divergence_of_known_numbers() {
+        // Without the first: p = (1/2, 1/2), q = (1/4, 3/4), whatever both say of the first.
+        let likely = Likely {
+            tokens: vec![0, 1],
+            log_probs: vec![0.8_f32.ln(), 0.1_f32.ln()],
+            tail: 0.1,
+        };
+        let mut row = [7.0, 0.0, 3.0_f32.ln()];
+        let loss = masked_divergence(&mut row, &likely, 0, 2.0);
+        let expected = 0.5 * 2.0_f64.ln() + 0.5 * (2.0_f64 / 3.0).ln();
+        assert!((loss - expected).abs() < 1e-6, "{loss} {expected}");
+        for (found, expected) in row.iter().zip([0.0, -0.5, 0.5]) {
+            assert!((found - expected).abs() < 1e-5, "{row:?}");
+        }
+        let sure = Likely {
+            tokens: vec![0],
+            log_probs: vec![0.0],
+            tail: 0.0,
+        };
+        let mut row = [1.0, 2.0, 3.0];
+        assert_eq!(masked_divergence(&mut row, &sure, 0, 1.0), 0.0);
+        assert_eq!(row, [0.0; 3]);
+        let other: Vec<f32> = (0..200).map(|i| 2.0 * (i as f32).cos()).collect();
+        let likely = Likely::of(&other);
+        check(|row| masked_divergence(row, &likely, 7, 1.0));
+        check(|row| masked_divergence(row, &likely, likely.tokens[0], 1.0));
     }
 
     #[test]
