@@ -31,6 +31,8 @@ impl Likely {
             order.select_nth_unstable_by(n, likelier);
         }
         order.truncate(n);
+        // Room for a vocabulary at every token of a replay would be gigabytes.
+        order.shrink_to_fit();
         order.sort_unstable_by(likelier);
         let total = log_sum(logits);
         let log_probs: Vec<f32> = order
