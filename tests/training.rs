@@ -25,6 +25,7 @@ use unforget_quant::gguf::{Gguf, Metadata, Writer};
 use unforget_quant::lora;
 use unforget_quant::quantize::{self, FileType};
 use unforget_quant::rewrite::Options;
+use unforget_quant::safetensors::Safetensors;
 
 const TRAINED: [Arch; 4] = Arch::ALL;
 const TOKENS: [u32; 12] = [1, 70, 104, 5, 250, 33, 70, 12, 99, 200, 148, 61];
@@ -245,6 +246,30 @@ fn gradients_are_those_of_finite_differences() {
             }
         }
         assert_eq!(at, found.len());
+    }
+}
+
+/// Written by tests/golden/training_gradients.py: JAX's automatic differentiation, in double precision.
+#[test]
+fn gradients_are_those_of_automatic_differentiation() {
+    let golden = common::repository().join("tests/golden/training_gradients.safetensors");
+    let golden = Safetensors::open(&golden).unwrap();
+    let read = |name: &str| {
+        let tensor = golden.tensor(name).expect("it is in the golden file");
+        golden.values(tensor).unwrap()
+    };
+    for (arch, tied) in TRAINED.into_iter().zip([true, false, true, true]) {
+        let tiny = Tiny::new(arch, tied);
+        let (losses, found) = gradient(&tiny, &tiny.lora(), Keep::All);
+        let loss = losses[..3].iter().sum::<f64>() + 0.5 * losses[3];
+        let expected = f64::from(read(&format!("{}.loss", arch.name()))[0]);
+        assert!(
+            (loss - expected).abs() < 1e-3,
+            "{arch:?}: {loss} {expected}"
+        );
+        let expected = read(arch.name());
+        let largest = expected.iter().fold(0.0_f32, |top, g| top.max(g.abs()));
+        assert_near(&found, &expected, 1e-4 * largest);
     }
 }
 
