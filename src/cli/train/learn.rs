@@ -99,7 +99,8 @@ impl<'a> Run<'a> {
         result?;
         let chosen = self.choose(&trainer)?;
         let n = (trainer.steps() - first).max(1);
-        self.write(&chosen, self.computing.as_secs_f64() / n as f64)
+        let seconds_per_step = self.computing.as_secs_f64() / n as f64;
+        self.write(&chosen, seconds_per_step)
     }
 
     fn steps(&mut self, trainer: &mut Trainer) -> Result<()> {
