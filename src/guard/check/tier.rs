@@ -94,9 +94,9 @@ impl Tier {
                 windows: usize::MAX,
                 domain: usize::MAX,
                 max_tokens: 2000,
-                // The second, the first at everything, is at a third of the items: at 66 of a group's 200. No loss among them
-                // proves one of less than 10 points; among the 50 that a group is judged by at least it would not.
-                looks: 4,
+                // The second, the first at everything, is at a quarter of the items: at 50 of a group's 200, which is the fewest
+                // that it is judged by.
+                looks: 5,
                 extension: 1,
                 noise: 16,
                 nulls: 16,
