@@ -19,7 +19,7 @@ use unforget::guard::budget::Budget;
 use unforget::guard::check::{Checked, MeasureOptions, Tier, check};
 use unforget::guard::metric::Metric;
 use unforget::guard::suite::Suite;
-use unforget::guard::verdict::{GroupResult, Verdict};
+use unforget::guard::verdict::Verdict;
 use unforget_quant::gguf::Gguf;
 use unforget_quant::lora::{RandomAdapter, write_random};
 
@@ -27,8 +27,9 @@ use unforget_quant::lora::{RandomAdapter, write_random};
 const NULL: f32 = 0.002;
 /// Shares for planted damage, found by trying to cost about 5, 10 and 20 points.
 const PLANTED: &str = "0.055,0.07,0.12";
-/// Questions a group that a cost is measured on.
-const COST_ITEMS: usize = 100;
+/// What a cost is measured on: the groups that the demo base does better on than guessing, as a check says. Elsewhere it has
+/// no right choices to lose.
+const TELLING: [&str; 2] = ["arithmetic", "code_format"];
 /// Adapters of a size whose cost is measured.
 const COST_SEEDS: u64 = 4;
 
@@ -64,27 +65,14 @@ impl Bench {
         check(&self.model, &stack, suite, &self.budget, options, |_| {})
     }
 
-    /// The groups that the base does better on than guessing: elsewhere it has no right choices to lose.
-    fn telling(&self) -> Result<Suite> {
+    /// Points of right choices lost over [`TELLING`].
+    fn cost(&self, size: f32, seed: u64) -> Result<f64> {
         let mut choices = self.suite.clone();
-        choices.retain(|name| !["general_prompts", "facts_cloze", "prose"].contains(&name));
-        let checked = self.check(&choices, NULL, 1, &cost_options())?;
-        let groups = checked.outcome.groups.iter();
-        let above = |group: &&GroupResult| {
-            group.metric == Metric::AccNorm && group.above_chance == Some(true)
-        };
-        let telling: Vec<&str> = groups
-            .filter(above)
-            .map(|group| group.name.as_str())
-            .collect();
-        tell(&format!("cost is measured on {}", telling.join(", ")));
-        choices.retain(|name| telling.contains(&name));
-        Ok(choices)
-    }
-
-    /// Points of right choices lost over all groups of `choices`.
-    fn cost(&self, choices: &Suite, size: f32, seed: u64) -> Result<f64> {
-        let checked = self.check(choices, size, seed, &cost_options())?;
+        choices.retain(|name| TELLING.contains(&name));
+        let mut options = options(Tier::Certify);
+        options.sizes.looks = 1;
+        options.sizes.nulls = 0;
+        let checked = self.check(&choices, size, seed, &options)?;
         let (mut lost, mut n) = (0.0, 0.0);
         for group in &checked.outcome.groups {
             if group.metric == Metric::AccNorm && group.pooled.is_empty() {
@@ -131,15 +119,6 @@ fn options(tier: Tier) -> MeasureOptions {
     }
 }
 
-fn cost_options() -> MeasureOptions {
-    let mut options = options(Tier::Gate);
-    options.sizes.choices = COST_ITEMS;
-    options.sizes.looks = 1;
-    options.sizes.extension = 1;
-    options.sizes.nulls = 0;
-    options
-}
-
 #[allow(clippy::print_stdout)]
 fn show(line: &str) {
     println!("{line}");
@@ -171,9 +150,8 @@ fn main() -> Result<()> {
     }
     let planted = first..first + n_planted;
     let sizes = std::env::var("CALIBRATION_SIZES").unwrap_or_else(|_| PLANTED.to_owned());
-    let choices = bench.telling()?;
     for size in sizes.split(',').filter_map(|size| size.trim().parse().ok()) {
-        let costs = (1..=COST_SEEDS).map(|seed| bench.cost(&choices, size, seed));
+        let costs = (1..=COST_SEEDS).map(|seed| bench.cost(size, seed));
         let costs = costs.collect::<Result<Vec<f64>>>()?;
         let mean = costs.iter().sum::<f64>() / costs.len() as f64;
         let each: Vec<String> = costs.iter().map(|cost| format!("{cost:.1}")).collect();

@@ -11,7 +11,7 @@ use crate::guard::measurement::Work;
 const TOKENS: usize = 256;
 /// What is timed, after a round that is not: it touches memory that the others find, and gives every thread time to have a
 /// core to itself. The mean counts, as llama-bench has it.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 2;
 
 /// Speed of the bare prefill under each stack: one sequence, no logits but the last. A check also needs the logits of
 /// every token that is scored, which a prefill alone does not compute; what a row of them costs is told apart.
