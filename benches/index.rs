@@ -55,38 +55,20 @@ fn build(vectors: &str, index: &str, threads: usize) {
     println!("{{\"seconds\": {seconds:.2}, \"threads\": {threads}}}");
 }
 
-/// Inner products in f32 for hnsw_rs, by the widest registers that the machine has: its own need a feature for that.
+/// Inner products in f32 for hnsw_rs, written so that the compiler vectorizes them for the machine: its own need a feature.
 #[derive(Clone)]
-struct Dot(pulp::Arch);
+struct Dot;
 
 impl hnsw_rs::prelude::Distance<f32> for Dot {
     fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
-        // Of unit vectors; not below 0, as hnsw_rs wants it, where rounding would have it.
-        (1.0 - self.0.dispatch(Product { a, b })).max(0.0)
-    }
-}
-
-struct Product<'a> {
-    a: &'a [f32],
-    b: &'a [f32],
-}
-
-impl pulp::WithSimd for Product<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, simd: S) -> f32 {
-        // Four sums, so that one product need not wait for the last. 384 numbers leave no rest.
-        let (a, _) = S::as_simd_f32s(self.a);
-        let (b, _) = S::as_simd_f32s(self.b);
-        let mut sums = [simd.splat_f32s(0.0); 4];
-        for (a, b) in a.chunks(4).zip(b.chunks(4)) {
-            for ((sum, &x), &y) in sums.iter_mut().zip(a).zip(b) {
-                *sum = simd.mul_add_e_f32s(x, y, *sum);
+        let mut sums = [0.0f32; 16];
+        for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
+            for ((sum, x), y) in sums.iter_mut().zip(a).zip(b) {
+                *sum += x * y;
             }
         }
-        let [p, q, r, s] = sums;
-        simd.reduce_sum_f32s(simd.add_f32s(simd.add_f32s(p, q), simd.add_f32s(r, s)))
+        // Of unit vectors; not below 0, as hnsw_rs wants it, where rounding would have it.
+        (1.0 - sums.iter().sum::<f32>()).max(0.0)
     }
 }
 
@@ -98,7 +80,7 @@ fn build_hnsw_rs(vectors: &str, threads: usize) {
         .map(<[f32]>::to_vec)
         .collect();
     let begun = Instant::now();
-    let hnsw: Hnsw<'_, f32, Dot> = Hnsw::new(16, vectors.len(), 16, 200, Dot(pulp::Arch::new()));
+    let hnsw: Hnsw<'_, f32, Dot> = Hnsw::new(16, vectors.len(), 16, 200, Dot);
     if threads > 1 {
         let rows: Vec<(&Vec<f32>, usize)> = vectors.iter().zip(0..).collect();
         hnsw.parallel_insert(&rows);
