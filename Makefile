@@ -19,7 +19,7 @@ help:
 	@echo "make test-page the part of it that drives the server's page in a browser"
 	@echo "make clients  real clients against the server, schemathesis included"
 	@echo "make check    the quick part of it: format, clippy and unit tests"
-	@echo "make lint     format, clippy, licences, duplicates and sources"
+	@echo "make lint     format, clippy, docs, licences, duplicates and sources"
 	@echo "make bench    benchmarks, and side by side with others into benches/results"
 	@echo "make fuzz     feed the file readers damaged files, FUZZ_SECONDS (60) for each target"
 	@echo "make install  the unforget command into cargo's bin folder; with PREFIX=/usr/local the C library too, there"
@@ -95,6 +95,7 @@ lint:
 	@scripts/bootstrap lint
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --quiet
 	cargo deny check --hide-inclusion-graph licenses bans sources
 	@scripts/page check
 

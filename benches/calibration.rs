@@ -1,13 +1,16 @@
 //! How often does the guard fail an adapter without harm, and how often does it find planted damage? With the real base.
 //! `CALIBRATION_NULLS` (2), `CALIBRATION_PLANTED` (1, for each size), `CALIBRATION_TIER` (smoke) and `CALIBRATION_SIZES`
-//! say how much of it to do: 40 and 20 take a quarter of an hour on two cores, which is why so few are the default.
+//! say how much of it to do, `CALIBRATION_FIRST` (1) at which seed to begin, so that it can be done in parts: 40 and 20
+//! take an hour at the gate on two cores, which is why so few are the default.
 //!
 //! A null is a random adapter whose deltas are 0.2 % of the weights; damage is a larger one, with its cost in points of
-//! right choices, on the groups that the base does better on than guessing, measured on two of that size. Prints Markdown.
+//! right choices, on the groups that the base does better on than guessing, measured on a few of that size. Prints
+//! Markdown, and each verdict as it falls.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+use std::ops::Range;
 use std::path::Path;
 
 use unforget::Result;
@@ -23,9 +26,12 @@ use unforget_quant::lora::{RandomAdapter, write_random};
 /// Share of the weights that a null's deltas are.
 const NULL: f32 = 0.002;
 /// Shares for planted damage, found by trying to cost about 5, 10 and 20 points.
-const PLANTED: &str = "0.2,0.3,0.45";
-/// Questions a group that a cost is measured on.
-const COST_ITEMS: usize = 60;
+const PLANTED: &str = "0.055,0.07,0.12";
+/// What a cost is measured on: the groups that the demo base does better on than guessing, as a check says. Elsewhere it has
+/// no right choices to lose.
+const TELLING: [&str; 2] = ["arithmetic", "code_format"];
+/// Adapters of a size whose cost is measured.
+const COST_SEEDS: u64 = 4;
 
 fn number(name: &str, default: u64) -> u64 {
     let set = std::env::var(name).ok().and_then(|text| text.parse().ok());
@@ -59,41 +65,48 @@ impl Bench {
         check(&self.model, &stack, suite, &self.budget, options, |_| {})
     }
 
-    /// Points of right choices lost, over all groups that the base does better on than guessing.
+    /// Points of right choices lost over [`TELLING`].
     fn cost(&self, size: f32, seed: u64) -> Result<f64> {
         let mut choices = self.suite.clone();
-        choices.retain(|name| !["general_prompts", "facts_cloze", "prose"].contains(&name));
-        let mut options = options(Tier::Gate);
-        options.sizes.choices = COST_ITEMS;
+        choices.retain(|name| TELLING.contains(&name));
+        let mut options = options(Tier::Certify);
         options.sizes.looks = 1;
-        options.sizes.extension = 1;
+        options.sizes.nulls = 0;
         let checked = self.check(&choices, size, seed, &options)?;
-        let groups = checked.outcome.groups.iter().filter(|group| {
-            let is_one = group.metric == Metric::AccNorm && group.pooled.is_empty();
-            is_one && group.above_chance == Some(true)
-        });
         let (mut lost, mut n) = (0.0, 0.0);
-        for group in groups {
-            lost -= group.delta * group.n as f64;
-            n += group.n as f64;
+        for group in &checked.outcome.groups {
+            if group.metric == Metric::AccNorm && group.pooled.is_empty() {
+                lost -= group.delta * group.n as f64;
+                n += group.n as f64;
+            }
         }
         Ok(100.0 * lost / f64::max(n, 1.0))
     }
 
-    fn row(&self, what: &str, size: f32, n: u64, tier: Tier) -> Result<()> {
-        let mut counts = [0; 3];
-        for seed in 1..=n {
+    fn row(&self, what: &str, size: f32, seeds: Range<u64>, tier: Tier) -> Result<()> {
+        let (mut counts, mut kl, n) = ([0; 3], 0.0, seeds.end - seeds.start);
+        for seed in seeds {
             let checked = self.check(&self.suite, size, seed, &options(tier))?;
-            let verdict = checked.outcome.verdict;
-            counts[match verdict {
+            let outcome = checked.outcome;
+            tell(&format!(
+                "size {size} seed {seed}: {}, look {} of {}, {:.0} s: {}",
+                outcome.verdict,
+                outcome.look.number,
+                outcome.look.of,
+                outcome.seconds,
+                outcome.reason
+            ));
+            kl += outcome.kl.map_or(0.0, |kl| kl.mean);
+            counts[match outcome.verdict {
                 Verdict::Fail => 0,
                 Verdict::Undecided => 1,
                 Verdict::Pass => 2,
             }] += 1;
         }
         let [fail, undecided, pass] = counts;
+        let kl = kl / n.max(1) as f64;
         show(&format!(
-            "| {what} | {size} | {n} | {fail} | {undecided} | {pass} |"
+            "| {what} | {size} | {kl:.4} | {n} | {fail} | {undecided} | {pass} |"
         ));
         Ok(())
     }
@@ -111,6 +124,11 @@ fn show(line: &str) {
     println!("{line}");
 }
 
+#[allow(clippy::print_stderr)]
+fn tell(line: &str) {
+    eprintln!("{line}");
+}
+
 fn main() -> Result<()> {
     let tier = std::env::var("CALIBRATION_TIER").map_or(Ok(Tier::Smoke), |text| text.parse())?;
     let bench = Bench {
@@ -119,15 +137,26 @@ fn main() -> Result<()> {
         budget: Budget::embedded()?,
         folder: tempfile::tempdir()?,
     };
+    let first = number("CALIBRATION_FIRST", 1);
     show(&format!("tier {tier}\n"));
-    show("| adapter | size | n | fail | undecided | pass |\n|---|--:|--:|--:|--:|--:|");
-    bench.row("null", NULL, number("CALIBRATION_NULLS", 2), tier)?;
-    let planted = number("CALIBRATION_PLANTED", 1);
+    show(
+        "| adapter | size | mean KL | n | fail | undecided | pass |\n|---|--:|--:|--:|--:|--:|--:|",
+    );
+    let nulls = first..first + number("CALIBRATION_NULLS", 2);
+    bench.row("null", NULL, nulls, tier)?;
+    let n_planted = number("CALIBRATION_PLANTED", 1);
+    if n_planted == 0 {
+        return Ok(());
+    }
+    let planted = first..first + n_planted;
     let sizes = std::env::var("CALIBRATION_SIZES").unwrap_or_else(|_| PLANTED.to_owned());
     for size in sizes.split(',').filter_map(|size| size.trim().parse().ok()) {
-        let costs = [bench.cost(size, 1)?, bench.cost(size, 2)?];
-        let what = format!("costs {:.1} and {:.1} points", costs[0], costs[1]);
-        bench.row(&what, size, planted, tier)?;
+        let costs = (1..=COST_SEEDS).map(|seed| bench.cost(size, seed));
+        let costs = costs.collect::<Result<Vec<f64>>>()?;
+        let mean = costs.iter().sum::<f64>() / costs.len() as f64;
+        let each: Vec<String> = costs.iter().map(|cost| format!("{cost:.1}")).collect();
+        let what = format!("costs {mean:.1} points ({})", each.join(", "));
+        bench.row(&what, size, planted.clone(), tier)?;
     }
     Ok(())
 }

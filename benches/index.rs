@@ -31,6 +31,7 @@ fn main() {
         ["query", index, queries, truth, ref breadths @ ..] => {
             query(index, queries, truth, breadths);
         }
+        ["among", index, queries, ref counts @ ..] => among(index, queries, counts),
         _ => println!("run benches/peers/index: it makes the vectors and calls this"),
     }
 }
@@ -54,7 +55,7 @@ fn build(vectors: &str, index: &str, threads: usize) {
     println!("{{\"seconds\": {seconds:.2}, \"threads\": {threads}}}");
 }
 
-/// Inner products in f32 for hnsw_rs, written so that the compiler vectorizes them: its own need a feature for that.
+/// Inner products in f32 for hnsw_rs, written so that the compiler vectorizes them for the machine: its own need a feature.
 #[derive(Clone)]
 struct Dot;
 
@@ -117,6 +118,37 @@ fn query(index: &str, queries: &str, truth: &str, breadths: &[&str]) {
         resident(),
         rows.join(", ")
     );
+}
+
+/// Microseconds a question among ever more of the vectors, taken evenly: where does a walk become cheaper than a scan?
+fn among(index: &str, queries: &str, counts: &[&str]) {
+    const BREADTH: usize = 48;
+    let queries = floats(queries);
+    let index = VectorIndex::open(Path::new(index), DIMENSION).expect("it opens");
+    let ids = 0..i64::try_from(index.len()).expect("a number of vectors");
+    println!("| allowed | microseconds |\n|--:|--:|");
+    for count in counts {
+        let step = index.len() / number(count);
+        let subset = index.subset(ids.clone().step_by(step.max(1)));
+        let ask = |query| {
+            index
+                .nearest_among(&subset, query, K, BREADTH)
+                .expect("an answer")
+        };
+        queries
+            .chunks_exact(DIMENSION)
+            .take(WARM)
+            .for_each(|query| drop(ask(query)));
+        let asked = queries.chunks_exact(DIMENSION).take(1_000);
+        let n = asked.len();
+        let begun = Instant::now();
+        asked.for_each(|query| drop(ask(query)));
+        println!(
+            "| {} | {:.1} |",
+            subset.len(),
+            begun.elapsed().as_secs_f64() * 1e6 / n as f64
+        );
+    }
 }
 
 fn measure(index: &VectorIndex, queries: &[f32], truth: &[i64], breadth: usize) -> String {

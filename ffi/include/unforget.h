@@ -1084,7 +1084,7 @@ uf_status uf_passages_place(const uf_passages *passages,
 // UF_USAGE: a pointer is null, or there are not so many passages.
 uf_status uf_passages_score(const uf_passages *passages, size_t index, float *out);
 
-// The number that an answer cites a passage by, as [1] in its text; of a search, its rank from 1.
+// The number that an answer cites a passage by, as `[1]` in its text; of a search, its rank from 1.
 //
 // index: below uf_passages_len.
 // out: gets it.
@@ -1182,7 +1182,7 @@ uf_status uf_collection_ask(uf_collection *collection,
                             void *user_data,
                             uf_answer **out);
 
-// What an answer says, with [1] and so on where it cites.
+// What an answer says, with `[1]` and so on where it cites.
 //
 // text, text_len: get a text that belongs to the answer and lives as long as it.
 // Threads: any.

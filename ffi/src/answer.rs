@@ -102,7 +102,7 @@ pub unsafe extern "C" fn uf_collection_ask(
     })
 }
 
-/// What an answer says, with [1] and so on where it cites.
+/// What an answer says, with `[1]` and so on where it cites.
 ///
 /// text, text_len: get a text that belongs to the answer and lives as long as it.
 /// Threads: any.

@@ -279,7 +279,7 @@ pub unsafe extern "C" fn uf_passages_score(
     unsafe { read(passages, index, out, |passage| passage.score) }
 }
 
-/// The number that an answer cites a passage by, as [1] in its text; of a search, its rank from 1.
+/// The number that an answer cites a passage by, as `[1]` in its text; of a search, its rank from 1.
 ///
 /// index: below uf_passages_len.
 /// out: gets it.

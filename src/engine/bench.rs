@@ -245,7 +245,7 @@ pub struct Contender<'a> {
 /// favours neither: compare within a round.
 ///
 /// # Errors
-/// As [`bench`].
+/// As [`bench()`].
 pub fn bench_in_turn(
     contenders: [&Contender<'_>; 2],
     job: Job,

@@ -2,7 +2,7 @@
 //! log-likelihood of a token.
 //!
 //! A guard looks at thousands of rows with tens of thousands of entries each, so the loops are written for the
-//! compiler to vectorize: plain lanes, no branches, and an exponential of our own ([`exp`]).
+//! compiler to vectorize: plain lanes, no branches, and an exponential of our own.
 
 /// Lanes that are summed apart, so that additions do not wait for each other: one AVX-512 register.
 const LANES: usize = 16;

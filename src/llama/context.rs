@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 pub struct ContextParams {
     /// Tokens that the KV cache holds, over all sequences.
     pub n_ctx: u32,
-    /// Most tokens in one call of [`Context::decode`].
+    /// Most tokens in one call of `llama_decode`.
     pub n_batch: u32,
     /// Most tokens computed at once.
     pub n_ubatch: u32,

@@ -33,7 +33,7 @@ impl Benchmark {
     /// is made in the empty folder `scratch`.
     ///
     /// # Errors
-    /// As [`Beir::read`] and [`Collection::add`].
+    /// When the folder cannot be read or is not in that layout, and as [`Collection::add`].
     pub fn build(
         folder: &Path,
         split: Option<&str>,

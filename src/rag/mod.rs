@@ -104,7 +104,7 @@ mod vectors;
 mod verify;
 mod words;
 
-pub use ann::VectorIndex;
+pub use ann::{Subset, VectorIndex};
 pub use answer_eval::{AnswerReport, AnsweredQuestion};
 pub use answer_score::AnswerScores;
 pub use ask::{AskOptions, GroundedAnswer, Status, ask, ask_streaming};

@@ -29,7 +29,7 @@ A policy, all of it optional but the version:\n\n  \
     [[refuse]]\n  \
     topics = [\"salary\", \"what a colleague earns\"]\n  \
     reply = \"Please ask the personnel office.\"\n  \
-    similarity = 0.6                 # how near in meaning a question has to be")]
+    similarity = 0.45                # how near in meaning a question has to be")]
 pub struct Args {
     #[command(flatten)]
     collection: CollectionArgs,

@@ -105,8 +105,8 @@ fn refuse_below_floor(budget: &Budget, figures: &Measurements) -> Result<()> {
     })
 }
 
-/// Groups whose part of the verdict stands: they have blocking rules, all met, and no pool that they are in is open. On
-/// the same items a later look, which needs to be less sure, says the same.
+/// Groups whose part of the verdict stands: their blocking rules are all met, and no pool that they are in is open; or they
+/// have none, and it is decided what to warn of.
 fn settled(judged: &Outcome) -> HashSet<String> {
     let blocking = || judged.groups.iter().filter(|g| g.action == Action::Block);
     let is_open = |group: &GroupResult| group.verdict != Some(Verdict::Pass);
@@ -119,8 +119,24 @@ fn settled(judged: &Outcome) -> HashSet<String> {
             open.extend(group.pooled.iter().map(String::as_str));
         }
     }
-    blocking()
-        .filter(|group| group.verdict == Some(Verdict::Pass) && !open.contains(group.name.as_str()))
+    let met = |group: &&GroupResult| group.verdict == Some(Verdict::Pass);
+    let is_blocking = |name: &str| blocking().any(|group| group.name == name);
+    for group in judged
+        .groups
+        .iter()
+        .filter(|group| !is_blocking(&group.name))
+    {
+        if group.action == Action::Warn && group.verdict == Some(Verdict::Undecided) {
+            open.insert(&group.name);
+        }
+    }
+    let warned = |group: &&GroupResult| {
+        group.action == Action::Warn && group.verdict.is_some() && !is_blocking(&group.name)
+    };
+    let groups = judged.groups.iter();
+    groups
+        .filter(|group| met(group) && group.action == Action::Block || warned(group))
+        .filter(|group| !open.contains(group.name.as_str()))
         .map(|group| group.name.clone())
         .collect()
 }

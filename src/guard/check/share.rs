@@ -6,6 +6,10 @@ use crate::guard::measure::{Run, Track};
 use crate::guard::stats::sequential::Look;
 use crate::guard::suite::DOMAIN;
 
+/// Items of a group that does not tell more than others that each look after the quick one takes at least: the fewest that the
+/// budget which ships judges it by. A quarter of a small group would have to wait for the next look.
+const LEAST: usize = 50;
+
 /// How much of each group a look is at.
 pub(super) struct Share<'a> {
     look: Look,
@@ -43,6 +47,7 @@ impl<'a> Share<'a> {
             // The first of several looks is at the telling groups alone: a clear fail need not wait for the others.
             Next::Without(_) => match (track.first_look(), look.number()) {
                 (0, 1) if self.some_tell && !look.is_whole() => 0,
+                (0, _) if !look.is_quick() => look.items(planned).max(LEAST).min(planned),
                 (first, _) => look.items(planned).max(first),
             },
         }

@@ -82,7 +82,7 @@ impl Tier {
                 windows: 32,
                 domain: 60,
                 max_tokens: 256,
-                looks: 4,
+                looks: 3,
                 extension: 2,
                 noise: 6,
                 nulls: 4,
@@ -94,9 +94,9 @@ impl Tier {
                 windows: usize::MAX,
                 domain: usize::MAX,
                 max_tokens: 2000,
-                // The second, the first at everything, is at a quarter of the items: at 50 of a group's 200, which is
-                // the fewest that it is judged by.
-                looks: 8,
+                // The second, the first at everything, is at a quarter of the items: at 50 of a group's 200, which is the fewest
+                // that it is judged by.
+                looks: 5,
                 extension: 1,
                 noise: 16,
                 nulls: 16,

@@ -1,21 +1,23 @@
 //! Looking at the items before all are measured, without fooling oneself.
 //!
 //! Who looks five times at 95 % and stops at the first verdict errs far more often than 5 %. Here the error is shared
-//! out among the looks beforehand: each look before the last gets a twentieth of it, the last the rest (after J. L.
-//! Haybittle 1971 and R. Peto 1976, who stop early on three standard errors only, which at 95 % is what a twentieth
-//! comes to). By Bonferroni's inequality the error over all looks is then at most the whole, however the scores at the
-//! looks depend on each other and however the items are spread. What it costs: of five looks, the last is at 96 %.
+//! out among the looks beforehand. The first of several is a quick one, for what is beyond doubt after a few items, and gets
+//! a twentieth of it (after J. L. Haybittle 1971 and R. Peto 1976, who stop early on three standard errors only, which at
+//! 95 % is what a twentieth comes to); the others get equal parts of the rest (as S. J. Pocock 1977), because most
+//! adapters are clear cases and the second look is where their checks can end. By Bonferroni's inequality the error
+//! over all looks is then at most the whole, however the scores at the looks depend on each other and however the items
+//! are spread. What it costs: of five looks, the last is at 98.8 %, with intervals three tenths wider than at
+//! 95 %.
 //!
-//! A plan may have an extension: one more look, at more items, of what the last one left undecided. It and the look
-//! before it then share what the early ones leave of the error, half and half; Bonferroni's inequality does not mind that
-//! what is extended follows from what was seen.
+//! A plan may have an extension: one more look, at more items, of what the last one left undecided, with a part like the
+//! others'. Bonferroni's inequality does not mind that what is extended follows from what was seen.
 
 use super::Confidence;
 use crate::{Error, Result};
 
-/// Part of the error that each look but the last spends.
-const EARLY_PART: f64 = 0.05;
-/// More looks would leave the last too little.
+/// Part of the error that the quick look spends.
+const QUICK_PART: f64 = 0.05;
+/// More looks would leave each too little.
 const MOST_LOOKS: usize = 10;
 
 /// When to look, and how sure each look has to be.
@@ -122,26 +124,36 @@ impl Look {
         self.number > self.plan.looks
     }
 
-    /// Of `total` items in measuring order, how many this look is taken on: an equal part more each time.
+    /// Of `total` items in measuring order, how many this look is taken on: an equal part more each time, and half a part for
+    /// the quick one.
     #[must_use]
     pub const fn items(self, total: usize) -> usize {
         if self.is_whole() {
             return total;
         }
+        // At least two looks: the one at everything and this one.
+        let n = self.plan.looks - 1;
+        if self.is_quick() {
+            return total.div_ceil(2 * n);
+        }
         // In this order it cannot overflow.
-        let part = total / self.plan.looks;
-        let rest = total % self.plan.looks;
-        part * self.number + (rest * self.number).div_ceil(self.plan.looks)
+        let (part, rest, full) = (total / n, total % n, self.number - 1);
+        part * full + (rest * full).div_ceil(n)
+    }
+
+    /// Whether it is the first of several: for what shows after a few items.
+    #[must_use]
+    pub const fn is_quick(self) -> bool {
+        self.number == 1 && self.plan.looks > 1
     }
 
     /// How sure this look's intervals have to be.
     #[must_use]
     pub fn confidence(self) -> Confidence {
-        let early = EARLY_PART * (self.plan.looks - 1) as f64;
-        let part = match (self.is_whole(), self.plan.is_extended) {
-            (false, _) => EARLY_PART,
-            (true, false) => 1.0 - early,
-            (true, true) => (1.0 - early) / 2.0,
+        let part = match (self.is_quick(), self.plan.looks) {
+            (true, _) => QUICK_PART,
+            (false, 1) => 1.0 / self.of() as f64,
+            (false, _) => (1.0 - QUICK_PART) / (self.of() - 1) as f64,
         };
         let wanted = 1.0 - self.plan.confidence.error() * part;
         Confidence(wanted.min(Confidence::MOST))
@@ -177,7 +189,7 @@ mod tests {
     #[test]
     fn looks_take_equal_parts_and_end_with_all() {
         let items: Vec<usize> = plan(5).looks().map(|look| look.items(203)).collect();
-        assert_eq!(items, [41, 82, 122, 163, 203]);
+        assert_eq!(items, [26, 51, 102, 153, 203]);
         let extended: Vec<_> = plan(2).extended().looks().collect();
         let items: Vec<usize> = extended.iter().map(|look| look.items(60)).collect();
         assert_eq!(items, [30, 60, 60]);

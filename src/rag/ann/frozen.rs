@@ -32,10 +32,12 @@ const VECTORS_AHEAD: usize = 2;
 /// Read at once by a check.
 const BLOCK: usize = 1 << 20;
 
-/// The codes are scanned instead of walked over where `allowed * allowed <= SCAN * nodes`. An estimate, of one search without
-/// a filter: a scan costs about 15 ns a row, a walk about 50 us divided by the share of nodes that are allowed, so both cost
-/// the same where the square is about 3,300 times `nodes`.
-const SCAN: usize = 3_300;
+/// The codes are scanned instead of walked over where `allowed * allowed <= SCAN * nodes`. A scan costs so much a row, a walk
+/// so much divided by the share of nodes that are allowed, so where both cost the same the square is a constant times `nodes`.
+/// Measured at breadth 48 on vectors of 384 numbers (`benches/index.rs`, `among`), in several runs: of 100,000, 24 to 45 ns a
+/// row and 54 to 63 us, which is 1,350 to 2,250; of 1,000,000, whose codes are not in the caches, 59 to 125 ns and 74 to 170
+/// us, 1,250 to 1,800.
+const SCAN: usize = 1_700;
 
 /// An index file that is open.
 #[derive(Debug)]

@@ -19,5 +19,5 @@ mod writer;
 pub(super) use bits::Bits;
 pub(super) use frozen::Frozen;
 pub(super) use header::Unusable;
-pub use standalone::VectorIndex;
+pub use standalone::{Subset, VectorIndex};
 pub(super) use writer::{PART_PREFIX, Writer};

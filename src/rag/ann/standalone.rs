@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::bits::Bits;
 use super::frozen::Frozen;
 use super::header::Unusable;
 use super::writer::Writer;
@@ -10,6 +11,24 @@ use crate::{Error, Result};
 
 /// The key of files that belong to no collection.
 const KEY: &str = "standalone";
+
+/// Vectors of one index that a search may find.
+#[derive(Debug, Clone)]
+pub struct Subset(Bits);
+
+impl Subset {
+    /// Number of vectors.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.count()
+    }
+
+    /// Whether a search among them finds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
 
 /// Unit vectors in one mapped file, searched by a walk over a graph of int8 codes and ranked by their exact cosine.
 ///
@@ -21,8 +40,9 @@ const KEY: &str = "standalone";
 /// let path = folder.path().join("colours.ann");
 /// let vectors = [(7, vec![1.0, 0.0]), (9, vec![0.0, 1.0])];
 /// VectorIndex::build(&path, 2, vectors.iter().map(|(id, v)| (*id, v.as_slice())), 1)?;
-/// let nearest = VectorIndex::open(&path, 2)?.nearest(&[0.8, 0.6], 1, 100)?;
-/// assert_eq!(nearest, [(7, 0.8)]);
+/// let index = VectorIndex::open(&path, 2)?;
+/// assert_eq!(index.nearest(&[0.8, 0.6], 1, 100)?, [(7, 0.8)]);
+/// assert_eq!(index.nearest_among(&index.subset([9]), &[0.8, 0.6], 1, 100)?, [(9, 0.6)]);
 /// # Ok(())
 /// # }
 /// ```
@@ -73,6 +93,16 @@ impl VectorIndex {
         })
     }
 
+    /// Number of vectors.
+    #[must_use]
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "an index of no vectors is no use to anybody"
+    )]
+    pub fn len(&self) -> usize {
+        self.frozen.len()
+    }
+
     /// Ids and cosines of the `limit` vectors nearest to `query` that a walk of breadth `breadth` (`ef_search` of HNSW)
     /// finds, best first.
     ///
@@ -80,8 +110,44 @@ impl VectorIndex {
     ///
     /// [`Error::Damaged`] when a vector is not what was written.
     pub fn nearest(&self, query: &[f32], limit: usize, breadth: usize) -> Result<Vec<(i64, f32)>> {
+        self.search(query, limit, breadth, None)
+    }
+
+    /// Those of `ids` that are in the index, to search among.
+    #[must_use]
+    pub fn subset(&self, ids: impl IntoIterator<Item = i64>) -> Subset {
+        let mut nodes = Bits::none(self.frozen.len());
+        for node in ids.into_iter().filter_map(|id| self.frozen.find(id)) {
+            nodes.add(node);
+        }
+        Subset(nodes)
+    }
+
+    /// As [`VectorIndex::nearest`], of the vectors of `subset` alone: by a walk on which only they count, or by a scan of
+    /// their codes where that is quicker.
+    ///
+    /// # Errors
+    ///
+    /// As [`VectorIndex::nearest`].
+    pub fn nearest_among(
+        &self,
+        subset: &Subset,
+        query: &[f32],
+        limit: usize,
+        breadth: usize,
+    ) -> Result<Vec<(i64, f32)>> {
+        self.search(query, limit, breadth, Some(&subset.0))
+    }
+
+    fn search(
+        &self,
+        query: &[f32],
+        limit: usize,
+        breadth: usize,
+        allowed: Option<&Bits>,
+    ) -> Result<Vec<(i64, f32)>> {
         let mut best = Best::of(limit);
-        let searched = self.frozen.nearest(query, breadth, None, &mut best);
+        let searched = self.frozen.nearest(query, breadth, allowed, &mut best);
         searched.map_err(|why| explain(&self.path, &why))?;
         let found = best.into_sorted();
         let pairs = found

@@ -18,7 +18,7 @@
 //! [[refuse]]
 //! topics = ["salary", "what a colleague earns"]
 //! reply = "Please ask the personnel office."
-//! similarity = 0.6                # cosine to the question from which a topic counts as meant; 0.6 by default
+//! similarity = 0.45               # cosine to the question from which a topic counts as meant; 0.45 by default
 //! ```
 //!
 //! A topic is met by a question that has all of its words of content, in any inflection, or that is near enough to it

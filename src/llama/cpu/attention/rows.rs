@@ -11,6 +11,10 @@ use std::arch::x86_64::{
 use super::Memory;
 use super::shape::{SPAN, Shape, TILE, TILES};
 
+/// In place of the factor of a tile of which a row sees no cell: all are other sequences' or later. A factor is never less
+/// than 0. Where many sequences share a cache, most tiles are that to most rows.
+const UNSEEN: f32 = f32::NEG_INFINITY;
+
 /// Numbers of a value that are summed at a time: a cache line of half precision.
 pub(super) const VALUES: usize = 32;
 
@@ -31,7 +35,8 @@ unsafe extern "C" {
     fn ggml_vec_soft_max_f32(n: i32, y: *mut f32, x: *const f32, max: f32) -> f64;
 }
 
-/// The scores of all rows of a head of keys with a tile of cells, and the largest of each row.
+/// The scores of all rows of a head of keys with a tile of cells, and the largest of each row: [`UNSEEN`] where it sees none
+/// of them, and then there may be no scores.
 ///
 /// # Safety
 ///
@@ -49,9 +54,20 @@ pub(super) unsafe fn scores(
         let cell = first + tile * TILE;
         let n_rows = shape.rows_of_head();
         let base = kv_head * n_rows;
-        turn(shape, memory.keys, kv_head, cell);
+        let mut is_turned = false;
         for row in (0..n_rows).step_by(ROWS) {
             let n = ROWS.min(n_rows - row);
+            let mut tokens = row / shape.group..=(row + n - 1) / shape.group;
+            if !tokens.any(|token| shape.sees(token, cell)) {
+                for i in 0..n {
+                    *memory.tiles.add((base + row + i) * TILES + tile) = UNSEEN;
+                }
+                continue;
+            }
+            if !is_turned {
+                turn(shape, memory.keys, kv_head, cell);
+                is_turned = true;
+            }
             let queries = [0, 1, 2, 3].map(|i| shape.query(kv_head, row + i.min(n - 1)));
             let products = products(memory.keys, shape.n_keys, queries);
             for (i, products) in products.iter().enumerate().take(n) {
@@ -165,9 +181,8 @@ pub(super) unsafe fn exponentials(memory: &Memory, row: usize, n_tiles: usize) {
         for tile in 0..n_tiles {
             let scores = memory.scores.add(row * SPAN + tile * TILE);
             let of_tile = memory.tiles.add(row * TILES + tile);
-            if *of_tile == f32::NEG_INFINITY {
+            if *of_tile == UNSEEN {
                 std::ptr::write_bytes(scores, 0, TILE);
-                *of_tile = 1.0;
                 continue;
             }
             let mut factor = 1.0;
@@ -266,8 +281,15 @@ unsafe fn add_to<const N: usize>(shape: &Shape, memory: &Memory, span: &Span) {
             ];
         }
         for tile in 0..span.n_tiles {
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let factor = *memory.tiles.add((span.row + i) * TILES + tile);
+            let mut factors = [UNSEEN; N];
+            for (i, factor) in factors.iter_mut().enumerate() {
+                *factor = *memory.tiles.add((span.row + i) * TILES + tile);
+            }
+            if factors == [UNSEEN; N] {
+                continue;
+            }
+            for (sums, factor) in sums.iter_mut().zip(factors) {
+                let factor = if factor == UNSEEN { 1.0 } else { factor };
                 *sums = sums.map(|sum| _mm512_mul_ps(sum, _mm512_set1_ps(factor)));
             }
             for cell in 0..TILE {

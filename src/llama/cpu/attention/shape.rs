@@ -13,8 +13,9 @@ pub(super) const SPAN: usize = 1024;
 /// Tiles of a span.
 pub(super) const TILES: usize = SPAN / TILE;
 
-/// From so many tokens on, llama.cpp computes in tiles itself (`GGML_FA_TILE_Q`).
-const MANY_TOKENS: usize = 64;
+/// Most tokens that are computed here. From 64 on llama.cpp computes in tiles itself (`GGML_FA_TILE_Q`), with 64 of cells and
+/// tokens: well for one long sequence, but of many short ones, as the guard scores them, most of such a tile is hidden.
+const MOST_TOKENS: usize = 128;
 
 /// Sizes and places of an attention node.
 pub(super) struct Shape<'a> {
@@ -52,7 +53,7 @@ pub(in super::super) unsafe fn is_possible(op: &sys::ggml_tensor) -> bool {
         && keys.type_ == sys::GGML_TYPE_F16
         && values.type_ == sys::GGML_TYPE_F16
         && mask.type_ == sys::GGML_TYPE_F16
-        && count(queries.ne[1]) < MANY_TOKENS
+        && count(queries.ne[1]) <= MOST_TOKENS
         && queries.ne[3] == 1
         && mask.ne[2] * mask.ne[3] == 1
         && keys.ne[2] == values.ne[2]
@@ -126,6 +127,19 @@ impl<'a> Shape<'a> {
 
     pub(super) fn value(&self, kv_head: usize, cell: usize) -> *const u16 {
         at(self.values, cell, kv_head).cast()
+    }
+
+    /// Whether a token sees any cell of the tile that begins at `cell`.
+    ///
+    /// # Safety
+    ///
+    /// The node is allocated, and the tile is within its cells.
+    pub(super) unsafe fn sees(&self, token: usize, cell: usize) -> bool {
+        /// Minus infinity in half precision.
+        const HIDDEN: u16 = 0xfc00;
+        // SAFETY: as asked of the caller; the mask has a number a cell.
+        let tile = unsafe { std::slice::from_raw_parts(self.mask(token, cell), TILE) };
+        tile.iter().any(|&mask| mask != HIDDEN)
     }
 
     /// What is added to a token's scores, a number a cell.

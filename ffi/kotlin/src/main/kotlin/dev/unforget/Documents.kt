@@ -11,7 +11,7 @@ import com.sun.jna.ptr.LongByReference
 import com.sun.jna.ptr.PointerByReference
 
 /** `uf_text_callback`. JNA wants it reachable for as long as the library may call it: for the time of the call. */
-internal fun interface TextCallback : Callback {
+internal interface TextCallback : Callback {
     fun invoke(text: Pointer, len: Long, userData: Pointer?): Int
 }
 
@@ -22,11 +22,11 @@ internal interface DocumentsAbi : Library {
     fun uf_collection_open(path: Pointer, len: Long, embedder: Pointer, out: PointerByReference): Int
     fun uf_collection_add(
         collection: Pointer, path: Pointer, len: Long, options: Pointer?, callback: Callback?, userData: Pointer?,
-        out: PointerByReference?,
+        out: PointerByReference?
     ): Int
     fun uf_collection_ask(
         collection: Pointer, session: Pointer, question: Pointer, len: Long, options: Pointer?, callback: TextCallback?,
-        userData: Pointer?, out: PointerByReference,
+        userData: Pointer?, out: PointerByReference
     ): Int
     fun uf_collection_free(collection: Pointer?)
     fun uf_answer_text(answer: Pointer, text: PointerByReference, len: LongByReference): Int
@@ -38,7 +38,7 @@ internal interface DocumentsAbi : Library {
     fun uf_passages_text(passages: Pointer, index: Long, text: PointerByReference, len: LongByReference): Int
     fun uf_passages_path(passages: Pointer, index: Long, text: PointerByReference, len: LongByReference): Int
     fun uf_passages_range(
-        passages: Pointer, index: Long, start: LongByReference, end: LongByReference, span: IntByReference,
+        passages: Pointer, index: Long, start: LongByReference, end: LongByReference, span: IntByReference
     ): Int
 }
 
@@ -70,7 +70,9 @@ class Collection(path: String, embedder: Embedder) : AutoCloseable {
 
     /** Answers with citations. `onText` hears what the model says as it says it; its `false` cuts the answer short. */
     fun ask(question: String, session: Session, onText: (String) -> Boolean = { true }): CitedAnswer {
-        val heard = TextCallback { text, len, _ -> if (onText(text.string(len))) 0 else 1 }
+        val heard = object : TextCallback {
+            override fun invoke(text: Pointer, len: Long, userData: Pointer?) = if (onText(text.string(len))) 0 else 1
+        }
         val answer = withBytes(question) { text, len ->
             make { documents.uf_collection_ask(handle, session.handle, text, len, null, heard, null, it) }
         }
@@ -88,7 +90,7 @@ class Collection(path: String, embedder: Embedder) : AutoCloseable {
             text = lent { text, len -> documents.uf_answer_text(answer, text, len) },
             status = number { documents.uf_answer_status(answer, it) },
             grounded = number { documents.uf_answer_grounded(answer, it) } != 0,
-            citations = (0 until count).map { citation(passages, it) },
+            citations = (0 until count).map { citation(passages, it) }
         )
     }
 
@@ -99,7 +101,7 @@ class Collection(path: String, embedder: Embedder) : AutoCloseable {
             path = lent { text, len -> documents.uf_passages_path(passages, index, text, len) },
             text = lent { text, len -> documents.uf_passages_text(passages, index, text, len) },
             start = start.value,
-            end = end.value,
+            end = end.value
         )
     }
 

@@ -1,5 +1,5 @@
-// Models, sessions and answers for Kotlin over JNA: a sketch to start from, of the same shape as the other wrappers. Not
-// compiled by this project's tests. JNA is `net.java.dev.jna:jna` (on Android its `aar`).
+// Models, sessions and answers for Kotlin over JNA: a sketch to start from, of the same shape as the other wrappers, in Kotlin
+// 1.3 or newer. No part of this project's tests. JNA is `net.java.dev.jna:jna` (on Android its `aar`).
 
 package dev.unforget
 
@@ -47,7 +47,7 @@ internal fun ok(status: Int) {
 
 internal fun make(call: (PointerByReference) -> Int): Pointer = PointerByReference().also { ok(call(it)) }.value
 
-internal fun Pointer.string(len: Long): String = getByteArray(0, len.toInt()).decodeToString()
+internal fun Pointer.string(len: Long): String = getByteArray(0, len.toInt()).toString(Charsets.UTF_8)
 
 /** A text that a call lends, copied. */
 internal fun lent(call: (PointerByReference, LongByReference) -> Int): String {
