@@ -125,13 +125,18 @@ impl Model {
     /// and SEP) and reads control tokens written out in the text, as a rendered chat template has them.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if the text is longer than 256 MiB.
+    /// [`Error::InvalidArgument`] if the text is longer than 256 MiB, [`Error::Engine`] if the file has no vocabulary.
     pub fn tokenize(
         &self,
         text: &str,
         add_special: bool,
         parse_special: bool,
     ) -> Result<Vec<LlamaToken>> {
+        if !self.has_names() {
+            return Err(Error::Engine(
+                "the model's file has no vocabulary: it cannot read or write text".to_owned(),
+            ));
+        }
         if text.len() > MAX_TEXT_BYTES {
             return Err(Error::InvalidArgument {
                 what: "text",
@@ -152,10 +157,19 @@ impl Model {
         usize::try_from(token.0).is_ok_and(|token| token < self.n_vocab())
     }
 
+    /// Whether tokens stand for text; llama.cpp aborts the process where one is looked up that does not.
+    fn has_names(&self) -> bool {
+        // SAFETY: the vocabulary is alive, and lives as long as its model.
+        let kind = unsafe {
+            sys::llama_vocab_type(sys::llama_model_get_vocab(pointer_of(self.vocabulary())))
+        };
+        kind != sys::LLAMA_VOCAB_TYPE_NONE
+    }
+
     /// Appends the bytes of `token` to `bytes`; a token can end in the middle of a UTF-8 character. One that is not of
     /// the vocabulary has none.
     pub fn append_piece(&self, token: LlamaToken, bytes: &mut Vec<u8>) {
-        if !self.knows(token) {
+        if !self.knows(token) || !self.has_names() {
             return;
         }
         // Control tokens are not text: they are left out.
@@ -167,7 +181,7 @@ impl Model {
     /// The text of a token as the vocabulary spells it, such as `<|im_end|>`.
     #[must_use]
     pub fn token_text(&self, token: LlamaToken) -> Option<String> {
-        if !self.knows(token) {
+        if !self.knows(token) || !self.has_names() {
             return None;
         }
         let vocab = self.vocabulary().vocab();

@@ -71,7 +71,7 @@ fn bench_prints_llama_bench_s_fields() {
     assert_eq!(rows[0]["samples_ts"].as_array().map(Vec::len), Some(2));
     let table = scratch.run(&["bench", "-p", "0", "-n", "4", "-r", "1"]);
     assert!(
-        table.stdout.contains("| tg4 |") && !table.stdout.contains("pp"),
+        table.stdout.contains("| tg4 |") && !table.stdout.contains("| pp"),
         "{table:?}"
     );
     assert!(table.stdout.contains("| weights packed |"), "{table:?}");
