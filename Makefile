@@ -20,7 +20,7 @@ help:
 	@echo "make clients  real clients against the server, schemathesis included"
 	@echo "make check    the quick part of it: format, clippy and unit tests"
 	@echo "make lint     format, clippy, docs, licences, duplicates and sources"
-	@echo "make bench    benchmarks, and the same against llama-cpp-python and llama.cpp's tools"
+	@echo "make bench    benchmarks, and side by side with others into benches/results"
 	@echo "make fuzz     feed the file readers damaged files, FUZZ_SECONDS (60) for each target"
 	@echo "make install  the unforget command into cargo's bin folder; with PREFIX=/usr/local the C library too, there"
 	@echo "make wheel    the Python package, with the C library inside"
@@ -109,7 +109,6 @@ audit:
 bench: build test-models
 	cargo bench
 	@benches/peers/run
-	@python3 benches/peers/files.py
 
 # In a workspace of its own, built by the nightly compiler: llama.cpp is built once more for it.
 FUZZ_SECONDS ?= 60

@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use crate::engine::Footprint;
+
 /// Result of every fallible call in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -137,6 +139,40 @@ pub enum Error {
         n_tokens: usize,
         /// Tokens that fit.
         n_ctx: usize,
+    },
+
+    /// Nothing that was asked for fits into the memory that may be used.
+    #[error(
+        "a memory limit of {} is too small: at least {} are needed ({} of weights in the file, {} packed, {} KV cache of \
+         {n_ctx} tokens, {} to compute, {} program and vocabulary); raise it, or shorten the context with -c",
+        megabytes(*.limit),
+        megabytes(.needed.total()),
+        megabytes(.needed.mapped_bytes),
+        megabytes(.needed.packed_bytes),
+        megabytes(.needed.kv_bytes),
+        megabytes(.needed.compute_bytes),
+        megabytes(.needed.program_bytes)
+    )]
+    MemoryLimit {
+        /// Bytes that may be used.
+        limit: u64,
+        /// Tokens of the smallest context that was tried.
+        n_ctx: u32,
+        /// The least that was found.
+        needed: Footprint,
+    },
+
+    /// There is less memory than a model takes.
+    #[error(
+        "not enough memory: {} are needed, {} are free; choose a smaller model or fewer bits",
+        megabytes(*.needed),
+        megabytes(*.free)
+    )]
+    NoMemory {
+        /// Bytes that are needed.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
     },
 
     /// The engine failed while computing.
@@ -354,6 +390,7 @@ impl Error {
             | Self::NothingInstalled { .. }
             | Self::WrongModelKind { .. }
             | Self::NoDevice { .. }
+            | Self::MemoryLimit { .. }
             | Self::AdapterMismatch { .. }
             | Self::AdapterLoad { .. }
             | Self::AdapterRefused { .. }
@@ -371,12 +408,18 @@ impl Error {
             | Self::Checksum { .. }
             | Self::Store(_)
             | Self::DiskFull { .. }
+            | Self::NoMemory { .. }
             | Self::Measurement { .. }
             | Self::InUse { .. }
             | Self::Busy { .. }
             | Self::Damaged { .. } => ErrorKind::Failed,
         }
     }
+}
+
+/// Whole megabytes, of a million bytes.
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes.div_ceil(1_000_000))
 }
 
 fn kind_of_format(error: &unforget_quant::Error) -> ErrorKind {

@@ -3,6 +3,7 @@
 //! computed from a text, and a new file is compared with what it was made from.
 
 mod distance;
+mod synthetic;
 
 use std::path::Path;
 
@@ -19,6 +20,7 @@ use crate::prose::WINDOW;
 use crate::{Error, Result};
 
 pub use distance::{MergeCheck, check_merge, file_distance};
+pub use synthetic::SyntheticModel;
 pub use unforget_quant::merge::Merged;
 pub use unforget_quant::quantize::Quantized;
 

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use unforget::Result;
 use unforget::engine::{
     Adapter, AdapterStack, CancelToken, ChatMessage, CompletionRequest, ConstraintFactory, Event,
-    FinishReason, Finished, GenerateOptions, Model, SamplingParams, Scheduler, SchedulerOptions,
-    Session, SessionOptions, Token, TokenLogprob,
+    FinishReason, Finished, GenerateOptions, Model, PrefixCache, SamplingParams, Scheduler,
+    SchedulerOptions, Session, SessionOptions, Token, TokenLogprob,
 };
 use unforget_quant::gguf::Gguf;
 use unforget_quant::lora;
@@ -416,5 +416,52 @@ fn many_prompts_in_a_narrow_context_are_computed_in_turn() -> Result<()> {
     for events in &events {
         assert_eq!(wait(events)?.finished.usage.completion_tokens, 4);
     }
+    Ok(())
+}
+
+/// What one server computed is there for the next, under the same stack only.
+#[test]
+fn a_prompt_is_found_on_disk_by_a_later_scheduler() -> Result<()> {
+    let model = common::base();
+    let folder = TempDir::new()?;
+    let start = || {
+        let mut options = small(2048);
+        options.session.prefix_cache = Some(PrefixCache::open(folder.path(), 1 << 30)?);
+        Scheduler::start(&model, &options)
+    };
+    let blocks = || std::fs::read_dir(folder.path()).map_or(0, Iterator::count);
+    let prompt = chat(&model, QUESTIONS[0])?;
+    let base = AdapterStack::base();
+    let first = start()?;
+    let cold = wait(&submit(&first, request(prompt.clone(), &base, 12))?)?;
+    assert_eq!(cold.finished.usage.cached_tokens, 0);
+    // It is written while nothing else is to be done.
+    let whole = (prompt.len() + 11) / 64;
+    let until = Instant::now() + Duration::from_secs(20);
+    while blocks() < whole && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(blocks(), whole);
+    drop(first);
+
+    let second = start()?;
+    let warm = wait(&submit(&second, request(prompt.clone(), &base, 12))?)?;
+    assert_eq!(
+        warm.finished.usage.cached_tokens,
+        (prompt.len() - 1) / 64 * 64
+    );
+    assert_eq!(warm.text, cold.text);
+
+    // A session by itself computes in another way, and takes nothing from a server.
+    let mut session = Session::new(
+        &model,
+        &SessionOptions {
+            n_ctx: Some(512),
+            prefix_cache: Some(PrefixCache::open(folder.path(), 1 << 30)?),
+            ..SessionOptions::default()
+        },
+    )?;
+    let alone = session.generate(&prompt, &options(1))?.run(|_| true)?;
+    assert_eq!(alone.usage.cached_tokens, 0);
     Ok(())
 }

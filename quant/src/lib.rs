@@ -29,5 +29,6 @@ pub mod merge;
 pub mod quantize;
 pub mod rewrite;
 pub mod safetensors;
+pub mod synthetic;
 
 pub use error::{Error, Result};

@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 use unforget::Result;
-use unforget::engine::{ContentHash, LayerProfile, MemoryUse, Outcome, Timings, Usage, memory_use};
+use unforget::engine::{
+    ContentHash, ContextParams, LayerProfile, Outcome, Timings, Usage, memory_use,
+};
 use unforget::registry::AdapterState;
 
+use super::memory::MemoryReport;
 use super::resolve::Resolved;
 
 /// Which model answered.
@@ -36,16 +39,16 @@ pub struct Report<A: Serialize> {
     pub answer: A,
     model: ModelReport,
     adapters: Vec<AdapterReport>,
-    memory: MemoryUse,
+    memory: MemoryReport,
 }
 
 impl<A: Serialize> Report<A> {
-    pub fn new(answer: A, resolved: &Resolved) -> Result<Self> {
+    pub fn new(answer: A, resolved: &Resolved, sizes: &ContextParams) -> Result<Self> {
         Ok(Self {
             answer,
             model: model_report(resolved)?,
             adapters: adapter_reports(resolved),
-            memory: memory_use(),
+            memory: MemoryReport::now(&resolved.model, sizes),
         })
     }
 }

@@ -113,10 +113,9 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let sizes = args.session.resolve();
     let mut embedder = resolve::open_embedder(&registry, &sizes)?;
     let resolved = resolve::open(&args.model, &context.home)?;
-    let mut session = Session::new(
-        &resolved.model,
-        &sizes_for_documents(args.cache.add_to(sizes.clone(), &context.home), &resolved),
-    )?;
+    let in_session =
+        sizes_for_documents(args.cache.add_to(sizes.clone(), &context.home), &resolved);
+    let mut session = Session::new(&resolved.model, &in_session)?;
     session.set_adapters(resolved.stack.clone())?;
     resolve::add_reranker(&mut collection, args.rerank.as_deref(), &registry, &sizes)?;
     let options = AskOptions {
@@ -135,7 +134,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         &options,
     )?;
     let code = exit_code_of(answer.outcome.finish_reason);
-    let report = Report::new(answer, &resolved)?;
+    let report = Report::new(answer, &resolved, &in_session.sizes(&resolved.model))?;
     context
         .output
         .result(&report, |out| print(out, &report.answer))?;

@@ -12,6 +12,7 @@ use unforget::registry::Registry;
 use unforget::{Error, Result};
 
 use super::answer::summary;
+use super::memory::LimitArgs;
 use super::options::{GenerateArgs, ModelArgs, SessionArgs};
 use super::prefix_cache::CacheArgs;
 use super::resolve::{self, AdapterRequest, Resolved};
@@ -34,6 +35,7 @@ pub struct Args {
     pub system: Option<String>,
     pub model: ModelArgs,
     pub session: SessionArgs,
+    pub limit: LimitArgs,
     pub cache: CacheArgs,
     pub generate: GenerateArgs,
 }
@@ -123,12 +125,22 @@ struct Chat<'a> {
 
 impl<'a> Chat<'a> {
     fn open(args: Args, context: &'a Context) -> Result<Self> {
-        let resolved = resolve::open(&args.model, &context.home)?;
-        let mut sessions = SessionPool::new(
-            &resolved.model,
-            args.cache.add_to(args.session.resolve(), &context.home),
-            PoolLimits::default(),
-        )?;
+        let asked = args.session.resolve();
+        let (resolved, fitted) =
+            resolve::open_within(&args.model, &asked, &args.limit, &context.home)?;
+        let sizes = args.cache.add_to(asked, &context.home);
+        let (sizes, limits) = match fitted {
+            // One session is what was counted.
+            Some(fitted) => (
+                fitted.within(sizes),
+                PoolLimits {
+                    sessions: 1,
+                    ..PoolLimits::default()
+                },
+            ),
+            None => (sizes, PoolLimits::default()),
+        };
+        let mut sessions = SessionPool::new(&resolved.model, sizes, limits)?;
         // Memory that cannot be had is better known now than after the first line.
         sessions.session(&resolved.stack)?;
         let mut chat = Self {

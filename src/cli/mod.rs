@@ -16,6 +16,7 @@ mod inspect;
 mod interrupt;
 mod layers;
 mod list;
+mod memory;
 mod options;
 mod output;
 mod prefix_cache;

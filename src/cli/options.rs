@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use unforget::engine::{GenerateOptions, GpuLayers, SamplingParams, SessionOptions};
+use unforget::engine::{GenerateOptions, GpuLayers, KvType, SamplingParams, SessionOptions};
 use unforget::{Error, Result};
 
 use super::interrupt;
@@ -72,6 +72,10 @@ pub struct SessionArgs {
         value_name = "N"
     )]
     pub ubatch_size: Option<u32>,
+
+    /// How keys and values are stored: f16, or q8_0 for about half the memory and a small loss [default: f16]
+    #[arg(long, env = "UNFORGET_CACHE_TYPE", value_name = "TYPE")]
+    pub cache_type: Option<KvType>,
 }
 
 impl SessionArgs {
@@ -81,6 +85,7 @@ impl SessionArgs {
             n_batch: self.batch_size,
             n_ubatch: self.ubatch_size,
             n_threads: self.threads,
+            kv_type: self.cache_type,
             ..SessionOptions::default()
         }
     }

@@ -72,18 +72,21 @@ impl FromStr for CacheSize {
         if text.eq_ignore_ascii_case("off") {
             return Ok(Self(0));
         }
-        let (digits, shift) = match text.char_indices().next_back() {
-            Some((at, 'k' | 'K')) => (&text[..at], 10),
-            Some((at, 'm' | 'M')) => (&text[..at], 20),
-            Some((at, 'g' | 'G')) => (&text[..at], 30),
-            _ => (text, 0),
-        };
-        let number = digits.parse::<u64>().ok();
-        let bytes = number.and_then(|number| number.checked_mul(1 << shift));
-        bytes
+        parse_bytes(text)
             .map(Self)
             .ok_or_else(|| "a number of bytes such as 500M or 2G is expected, or off".to_owned())
     }
+}
+
+/// A number of bytes, with K, M or G for powers of 1024.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.char_indices().next_back() {
+        Some((at, 'k' | 'K')) => (&text[..at], 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 20),
+        Some((at, 'g' | 'G')) => (&text[..at], 30),
+        _ => (text, 0),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 #[cfg(test)]

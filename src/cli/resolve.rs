@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use unforget::engine::{
-    Adapter, AdapterStack, ContentHash, Embedder, GpuLayers, LayerProfile, Model, ModelOptions,
-    Reranker, SessionOptions, Strength,
+    Adapter, AdapterStack, ContentHash, Embedder, Fitted, GpuLayers, LayerProfile, Model,
+    ModelOptions, Reranker, SessionOptions, Strength,
 };
 use unforget::rag::{Collection, EngineEmbedder, EngineReranker};
 use unforget::registry::{
@@ -12,6 +12,7 @@ use unforget::registry::{
 };
 use unforget::{Error, Result};
 
+use super::memory::LimitArgs;
 use super::options::ModelArgs;
 use super::{output, tuned};
 
@@ -42,6 +43,30 @@ pub fn open(args: &ModelArgs, home: &Home) -> Result<Resolved> {
     })
 }
 
+/// As [`open`], within a limit of memory: the file as shipped, and with what else fits.
+pub fn open_within(
+    args: &ModelArgs,
+    asked: &SessionOptions,
+    limit: &LimitArgs,
+    home: &Home,
+) -> Result<(Resolved, Option<Fitted>)> {
+    if limit.memory_limit.is_none() {
+        return Ok((open(args, home)?, None));
+    }
+    let registry = Registry::open(home)?;
+    let located = locate(args.model.as_deref(), &registry)?;
+    let fitted = limit.fit(&located.path, asked)?;
+    let mapped = fitted.is_some_and(|fitted| fitted.mapped);
+    let model = located.open_as(args.gpu_layers, mapped)?;
+    let (stack, trust) = open_adapters(args, &model, &registry)?;
+    let resolved = Resolved {
+        model,
+        stack,
+        trust,
+    };
+    Ok((resolved, fitted))
+}
+
 fn open_model(args: &ModelArgs, registry: &Registry) -> Result<Model> {
     let located = locate(args.model.as_deref(), registry)?;
     match args.untuned {
@@ -61,8 +86,14 @@ pub struct Located {
 impl Located {
     /// The file as it is.
     pub fn open(self, gpu_layers: GpuLayers) -> Result<Model> {
+        self.open_as(gpu_layers, false)
+    }
+
+    /// The file as it is, with its weights mapped or packed.
+    fn open_as(self, gpu_layers: GpuLayers, mapped: bool) -> Result<Model> {
         let options = ModelOptions {
             gpu_layers,
+            mapped,
             name: self.name,
             sha256: Some(self.sha256),
             ..ModelOptions::default()

@@ -9,6 +9,7 @@ use unforget::tune::machine;
 use unforget::{Error, Result};
 
 use super::answer::{Report, summary};
+use super::memory::LimitArgs;
 use super::options::{GenerateArgs, ModelArgs, SessionArgs};
 use super::prefix_cache::CacheArgs;
 use super::{Context, chat, exit_code_of, interrupt, output, resolve};
@@ -33,7 +34,12 @@ pub struct Args {
     prompt: Option<String>,
 
     /// Answer from this collection of documents
-    #[arg(long, env = "UNFORGET_DOCS", value_name = "COLLECTION")]
+    #[arg(
+        long,
+        env = "UNFORGET_DOCS",
+        value_name = "COLLECTION",
+        conflicts_with = "memory_limit"
+    )]
     docs: Option<String>,
 
     /// Instructions for the whole chat
@@ -48,6 +54,8 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     session: SessionArgs,
+    #[command(flatten)]
+    limit: LimitArgs,
     #[command(flatten)]
     cache: CacheArgs,
     #[command(flatten)]
@@ -69,6 +77,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                 system: args.system,
                 model: args.model,
                 session: args.session,
+                limit: args.limit,
                 cache: args.cache,
                 generate: args.generate,
             },
@@ -88,7 +97,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             context,
         );
     }
-    let resolved = resolve::open(&args.model, &context.home)?;
+    let asked = args.session.resolve();
+    let (resolved, fitted) = resolve::open_within(&args.model, &asked, &args.limit, &context.home)?;
     let tokens = if args.raw {
         resolved.model.tokenize(&prompt)?
     } else {
@@ -97,14 +107,18 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let options = args.generate.resolve()?;
     let sizes = sized_for(
         &resolved.model,
-        args.cache.add_to(args.session.resolve(), &context.home),
+        args.cache.add_to(asked, &context.home),
         tokens.len(),
         options.max_tokens,
     );
+    let sizes = match fitted {
+        Some(fitted) => fitted.within(sizes),
+        None => sizes,
+    };
     let mut session = Session::new(&resolved.model, &sizes)?;
     session.set_adapters(resolved.stack.clone())?;
     let outcome = stream(&mut session, &tokens, &options, context)?;
-    let finished = finish(outcome, &resolved, context)?;
+    let finished = finish(outcome, &resolved, &sizes, context)?;
     if !context.output.is_json() {
         advise_merging(&resolved, &sizes, context)?;
     }
@@ -174,9 +188,14 @@ fn stream(
     Ok(generation.finish())
 }
 
-fn finish(outcome: Outcome, resolved: &resolve::Resolved, context: &Context) -> Result<ExitCode> {
+fn finish(
+    outcome: Outcome,
+    resolved: &resolve::Resolved,
+    sizes: &SessionOptions,
+    context: &Context,
+) -> Result<ExitCode> {
     let code = exit_code_of(outcome.finish_reason);
-    let report = Report::new(outcome, resolved)?;
+    let report = Report::new(outcome, resolved, &sizes.sizes(&resolved.model))?;
     // The text has been printed piece by piece; only its line end is missing.
     context.output.result(&report, |out| writeln!(out))?;
     if !context.output.is_json() {

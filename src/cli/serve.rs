@@ -119,6 +119,8 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     session: super::options::SessionArgs,
+    #[command(flatten)]
+    cache: super::prefix_cache::CacheArgs,
 }
 
 /// What `--json` prints when the server is ready.
@@ -138,7 +140,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             expected: "none: each request names its adapters".to_owned(),
         });
     }
-    let options = options(&args)?;
+    let options = options(&args, context)?;
     let model = resolve::open(&args.model, &context.home)?.model;
     let name = model.name().to_owned();
     let server = Server::bind(App::new(model, context.home.clone(), options)?)?;
@@ -158,8 +160,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn options(args: &Args) -> Result<ServeOptions> {
-    let session = args.session.resolve();
+fn options(args: &Args, context: &Context) -> Result<ServeOptions> {
+    let session = args.cache.add_to(args.session.resolve(), &context.home);
     Ok(ServeOptions {
         address: address(&args.host, args.port)?,
         api_key: args.api_key.clone(),

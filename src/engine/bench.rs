@@ -106,7 +106,8 @@ pub struct Percentiles {
 
 impl Percentiles {
     /// `None` of nothing.
-    fn of(mut values: Vec<f64>) -> Option<Self> {
+    #[must_use]
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let rank = |share: f64| {
             let rank = (share * values.len() as f64).ceil() as usize;
@@ -334,7 +335,8 @@ fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
 }
 
 /// Any tokens will do, the same in every run: a linear congruential sequence (Knuth's MMIX constants).
-pub(super) fn any_tokens(n_vocab: usize, n: usize) -> Vec<Token> {
+#[must_use]
+pub fn any_tokens(n_vocab: usize, n: usize) -> Vec<Token> {
     let mut state: u64 = 1;
     let n_vocab = u64::try_from(n_vocab.max(1)).unwrap_or(1);
     (0..n)

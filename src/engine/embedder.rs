@@ -3,7 +3,7 @@
 use super::model::Model;
 use super::session::SessionOptions;
 use crate::error::{Error, Result};
-use crate::llama::{Batch, CancelToken, Context, ContextParams, Token};
+use crate::llama::{Batch, CancelToken, Context, ContextParams, KvType, Token};
 
 /// Tokens computed at once. An encoder attends over its whole batch, so larger ones waste work on pairs of texts
 /// that are masked out; smaller ones leave the threads idle.
@@ -53,6 +53,7 @@ impl Embedder {
             n_threads: options.threads(),
             n_threads_batch: options.threads(),
             embeddings: true,
+            kv_type: KvType::F16,
         };
         let context = Context::new(model.engine(), &params)?;
         if context.gives_scores() {

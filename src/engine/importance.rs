@@ -9,7 +9,7 @@ use unforget_quant::imatrix::Imatrix;
 use super::model::Model;
 use super::session::SessionOptions;
 use crate::error::{Error, Result};
-use crate::llama::{Batch, CancelToken, Context, ContextParams, Matrix, Observer, Token};
+use crate::llama::{Batch, CancelToken, Context, ContextParams, KvType, Matrix, Observer, Token};
 
 /// Sums of squares by weight and by its matrices: one, or one an expert.
 type Sums = HashMap<String, Vec<Squares>>;
@@ -71,6 +71,7 @@ pub fn importance(
         n_threads: threads,
         n_threads_batch: threads,
         embeddings: false,
+        kv_type: KvType::F16,
     };
     let sums = Arc::new(Mutex::new(Sums::new()));
     let layers = Layers(Arc::clone(&sums));

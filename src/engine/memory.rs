@@ -21,6 +21,17 @@ pub fn memory_use() -> MemoryUse {
         .unwrap_or_default()
 }
 
+/// Bytes that may be had without pushing others out; `None` where the system does not tell.
+#[must_use]
+pub fn available_memory() -> Option<u64> {
+    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
 fn parse(status: &str) -> MemoryUse {
     let field = |name: &str| {
         status

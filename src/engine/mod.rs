@@ -16,6 +16,7 @@ mod constraint;
 pub mod divergence;
 mod draft;
 mod embedder;
+mod footprint;
 mod generation;
 mod hash;
 mod importance;
@@ -42,22 +43,23 @@ mod text;
 mod text_divergence;
 
 pub use crate::llama::{
-    CancelToken, ContextParams, Device, GpuLayers, Token, compiled_backends, devices,
+    CancelToken, ContextParams, Device, GpuLayers, KvType, Token, compiled_backends, devices,
     grammar_of_json_schema, system_info,
 };
 pub use adapter::Adapter;
 pub use bench::{
-    BenchResult, BenchTest, Contender, Job, JobTime, Percentiles, bench, bench_in_turn,
+    BenchResult, BenchTest, Contender, Job, JobTime, Percentiles, any_tokens, bench, bench_in_turn,
 };
 #[cfg(feature = "serve")]
 pub use constraint::{Constraint, ConstraintFactory, compact};
 pub use embedder::Embedder;
+pub use footprint::{Fitted, Footprint, MemoryNeeds};
 pub use generation::{GenerateOptions, Generation};
 pub use hash::ContentHash;
 pub use importance::importance;
 #[cfg(feature = "serve")]
 pub use logprobs::{Alternative, TokenLogprob};
-pub use memory::{MemoryUse, memory_use};
+pub use memory::{MemoryUse, available_memory, memory_use};
 pub use model::{Model, ModelOptions, is_encoder};
 pub use outcome::{FinishReason, Outcome, Timings, Usage};
 pub use pool::{PoolLimits, SessionPool};

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use unforget_quant::gguf::Gguf;
+use unforget_quant::gguf::{Gguf, Value};
 
+use super::footprint::{Footprint, MemoryNeeds};
 use super::hash::ContentHash;
 use super::products;
 use super::session::SessionOptions;
 use super::template::ChatTemplate;
 use crate::error::{Error, Result};
-use crate::llama::{self, GpuLayers, Token};
+use crate::llama::{self, ContextParams, GpuLayers, Token, VocabularySize};
 
 /// Architectures that embed text and cannot generate it.
 const ENCODERS: [&str; 4] = ["bert", "nomic-bert", "modern-bert", "jina-bert-v2"];
@@ -51,7 +52,8 @@ struct Inner {
     name: String,
     architecture: String,
     chat_template: Option<String>,
-    kv_bytes_per_token: u64,
+    memory_needs: MemoryNeeds,
+    mapped: bool,
     sha256: OnceLock<ContentHash>,
     sizes: SessionOptions,
     derived_from: Option<ContentHash>,
@@ -95,12 +97,12 @@ impl Model {
             });
         };
         let chat_template = metadata.str("tokenizer.chat_template").map(str::to_owned);
-        let kv_bytes_per_token = kv_bytes_per_token(&gguf);
         let placement = format!("mapped {}, ngl {}", options.mapped, options.gpu_layers);
         let engine = Arc::new(llama::Model::load(
             path,
             options.gpu_layers,
             options.mapped,
+            vocabulary_size(&gguf, &architecture),
         )?);
         let name = options.name.unwrap_or_else(|| {
             path.file_stem()
@@ -112,7 +114,8 @@ impl Model {
             name,
             architecture,
             chat_template,
-            kv_bytes_per_token,
+            memory_needs: MemoryNeeds::of(&gguf),
+            mapped: options.mapped,
             sha256: options.sha256.map_or_else(OnceLock::new, OnceLock::from),
             sizes: options.sizes,
             derived_from: options.derived_from,
@@ -213,7 +216,13 @@ impl Model {
     /// window keep less.
     #[must_use]
     pub fn kv_bytes_per_token(&self) -> u64 {
-        self.0.kv_bytes_per_token
+        self.0.memory_needs.kv_bytes_per_token()
+    }
+
+    /// What sessions of such sizes take of memory, with the weights.
+    #[must_use]
+    pub fn footprint(&self, sizes: &ContextParams) -> Footprint {
+        self.0.memory_needs.footprint(sizes, self.0.mapped)
     }
 
     /// Number of tokens in the vocabulary.
@@ -407,12 +416,13 @@ impl Model {
     }
 }
 
-/// Keys and values are what the projections put out, kept in half precision: the rows of every `attn_k` and `attn_v`.
-fn kv_bytes_per_token(file: &Gguf) -> u64 {
-    const BYTES_OF_F16: u64 = 2;
-    let is_kv = |name: &str| name.ends_with(".attn_k.weight") || name.ends_with(".attn_v.weight");
-    let tensors = file.tensors().iter().filter(|tensor| is_kv(&tensor.name));
-    let rows = tensors.filter_map(|tensor| tensor.shape.get(1));
-    rows.fold(0_u64, |sum, &n| sum.saturating_add(n))
-        .saturating_mul(BYTES_OF_F16)
+fn vocabulary_size<'a>(file: &Gguf, architecture: &'a str) -> VocabularySize<'a> {
+    let tokens = file.metadata().get("tokenizer.ggml.tokens");
+    VocabularySize {
+        architecture,
+        n_tokens: match tokens {
+            Some(Value::Array(tokens)) => tokens.len(),
+            _ => 0,
+        },
+    }
 }

@@ -64,7 +64,8 @@ impl SessionPool {
     pub fn new(model: &Model, options: SessionOptions, limits: PoolLimits) -> Result<Self> {
         model.require_generator()?;
         let n_ctx = u64::from(options.sizes(model).n_ctx);
-        let kv_bytes = n_ctx.saturating_mul(model.kv_bytes_per_token());
+        let kv_type = options.sizes(model).kv_type;
+        let kv_bytes = n_ctx.saturating_mul(kv_type.bytes_of(model.kv_bytes_per_token()));
         let by_bytes = limits.kv_bytes.checked_div(kv_bytes).unwrap_or(u64::MAX);
         let by_bytes = usize::try_from(by_bytes).unwrap_or(usize::MAX);
         Ok(Self {

@@ -6,7 +6,7 @@
 use super::model::Model;
 use super::session::SessionOptions;
 use crate::error::{Error, Result};
-use crate::llama::{Batch, CancelToken, Context, ContextParams, Token};
+use crate::llama::{Batch, CancelToken, Context, ContextParams, KvType, Token};
 
 /// Longest pair in tokens, as cross-encoders are trained; what is longer is cut, the question at half of it.
 const MAX_PAIR: usize = 512;
@@ -53,6 +53,7 @@ impl Reranker {
             n_threads: options.threads(),
             n_threads_batch: options.threads(),
             embeddings: true,
+            kv_type: KvType::F16,
         };
         let context = Context::new(model.engine(), &params)?;
         if !context.gives_scores() {

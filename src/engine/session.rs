@@ -9,7 +9,7 @@ use super::model::Model;
 use super::prefix_cache::{KeptPrefixes, PrefixCache};
 use super::stack::{AdapterStack, StackFingerprint};
 use crate::error::{Error, Result};
-use crate::llama::{Batch, CancelToken, Context, ContextParams, Token};
+use crate::llama::{Batch, CancelToken, Context, ContextParams, KvType, Token};
 
 /// The one sequence of a session's context.
 const SEQUENCE: u32 = 0;
@@ -27,12 +27,14 @@ pub struct SessionOptions {
     pub n_threads: Option<u32>,
     /// Threads while computing many tokens at once; by default as many as otherwise.
     pub n_threads_batch: Option<u32>,
+    /// How keys and values are stored; in half precision by default.
+    pub kv_type: Option<KvType>,
     /// Where beginnings of prompts are kept, beyond this session; nowhere by default.
     pub prefix_cache: Option<PrefixCache>,
 }
 
 impl SessionOptions {
-    const DEFAULT_N_CTX: u32 = 4096;
+    pub(super) const DEFAULT_N_CTX: u32 = 4096;
     const DEFAULT_N_BATCH: u32 = 2048;
     const DEFAULT_N_UBATCH: u32 = 512;
 
@@ -54,6 +56,7 @@ impl SessionOptions {
                 .n_threads_batch
                 .or(self.n_threads)
                 .or(defaults.n_threads_batch),
+            kv_type: self.kv_type.or(defaults.kv_type),
             prefix_cache: self.prefix_cache.clone(),
         }
     }
@@ -82,6 +85,7 @@ impl SessionOptions {
             n_threads: self.threads(),
             n_threads_batch: chosen(self.n_threads_batch, self.threads()),
             embeddings: false,
+            kv_type: self.kv_type.unwrap_or_default(),
         }
     }
 }
@@ -105,6 +109,7 @@ pub struct Session {
     context: Context,
     batch: Batch,
     n_batch: usize,
+    kv_type: KvType,
     stack: AdapterStack,
     /// What `tokens` were computed under.
     fingerprint: StackFingerprint,
@@ -157,6 +162,7 @@ impl Session {
             context: Context::new(model.engine(), &params)?,
             batch: Batch::default(),
             n_batch: params.n_batch as usize,
+            kv_type: params.kv_type,
             stack: AdapterStack::base(),
             fingerprint: StackFingerprint::default(),
             tokens: Vec::new(),

@@ -23,6 +23,14 @@ pub(super) fn backend() -> Result<&'static LlamaBackend> {
         .map_err(|reason| Error::Engine(reason.clone()))
 }
 
+/// Starts the backend, if nothing has yet.
+///
+/// # Errors
+/// [`Error::Engine`] if it cannot be started.
+pub fn start() -> Result<()> {
+    backend().map(|_| ())
+}
+
 /// Backends built as plug-ins are looked for beside the binary first, so that a shipped folder is
 /// self-contained, and then where this build left them.
 #[cfg(feature = "dynamic-backends")]

@@ -11,6 +11,7 @@ mod state;
 
 use super::adapter::LoraAdapter;
 use super::batch::Batch;
+use super::kv_type::KvType;
 use super::log;
 use super::model::Model;
 use super::observe::{Observed, Observer};
@@ -33,6 +34,8 @@ pub struct ContextParams {
     pub n_threads_batch: u32,
     /// Give one embedding a sequence in place of logits.
     pub embeddings: bool,
+    /// How keys and values are stored.
+    pub kv_type: KvType,
 }
 
 /// Stops a computation from another thread. Clones share the flag.
@@ -376,6 +379,8 @@ fn raw_params(params: &ContextParams) -> sys::llama_context_params {
     raw.n_threads = threads(params.n_threads);
     raw.n_threads_batch = threads(params.n_threads_batch);
     raw.embeddings = params.embeddings;
+    raw.type_k = params.kv_type.of_ggml();
+    raw.type_v = params.kv_type.of_ggml();
     // One pool of cells for all sequences: a copied sequence shares its cells with the original.
     raw.kv_unified = params.n_seq_max > 1;
     raw.no_perf = true;

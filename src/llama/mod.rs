@@ -24,17 +24,20 @@ mod context;
 )]
 mod cpu;
 mod device;
+mod kv_type;
 mod log;
 mod model;
 mod observe;
 mod sampler;
 
 pub use adapter::LoraAdapter;
+pub use backend::start;
 pub use batch::Batch;
 pub use context::{CancelToken, Context, ContextParams};
-pub use cpu::{MAX_ADAPTER_RANK, tokens_are_computed_alone};
+pub use cpu::{MAX_ADAPTER_RANK, packs_weights, tokens_are_computed_alone};
 pub use device::{Device, GpuLayers, compiled_backends, devices, system_info};
+pub use kv_type::KvType;
 pub use llama_cpp_2::token::LlamaToken as Token;
-pub use model::Model;
+pub use model::{Model, VocabularySize};
 pub use observe::{Matrix, Observer};
 pub use sampler::{Sampler, grammar_of_json_schema};

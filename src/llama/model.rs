@@ -1,6 +1,6 @@
 //! A model: a GGUF file, mapped read-only, with its vocabulary.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, c_char};
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_sys_2 as sys;
+
+use sys::llama_model_kv_override__bindgen_ty_1 as Value;
 
 use super::backend::backend;
 use super::device::GpuLayers;
@@ -18,10 +20,26 @@ use crate::error::{Error, Result};
 /// binding panics beyond that; no context holds a text anywhere near this long.
 const MAX_TEXT_BYTES: usize = 256 << 20;
 
+/// Entries of a vocabulary from which on it is read beside the weights: reading 49,152 takes as long as packing the weights
+/// of a small model.
+const WORTH_A_THREAD: usize = 4096;
+
+/// What is known of a file's vocabulary before it is read.
+#[derive(Debug, Clone, Copy)]
+pub struct VocabularySize<'a> {
+    /// `general.architecture`, which keys of the file begin with.
+    pub architecture: &'a str,
+    /// Entries.
+    pub n_tokens: usize,
+}
+
 /// A loaded model. Immutable: share it with `Arc`.
 #[derive(Debug)]
 pub struct Model {
+    /// The weights; with nameless tokens where the vocabulary was read beside them.
     model: LlamaModel,
+    /// The vocabulary, where it is apart.
+    vocabulary: Option<LlamaModel>,
     // llama.cpp keeps its adapters in a set in the model, which it does not lock.
     adapters: Mutex<()>,
 }
@@ -35,7 +53,12 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::ModelLoad`] with the engine's reason; [`Error::NoDevice`].
-    pub fn load(path: &Path, gpu_layers: GpuLayers, mapped: bool) -> Result<Self> {
+    pub fn load(
+        path: &Path,
+        gpu_layers: GpuLayers,
+        mapped: bool,
+        vocabulary: VocabularySize<'_>,
+    ) -> Result<Self> {
         backend()?;
         let fail = |reason: String| Error::ModelLoad {
             path: path.to_owned(),
@@ -49,17 +72,21 @@ impl Model {
         raw.use_extra_bufts = !mapped;
         // llama.cpp's own "all" is negative; a count is clamped to the layers that there are.
         raw.n_gpu_layers = i32::try_from(gpu_layers.resolve()?).unwrap_or(i32::MAX);
-        let (pointer, reason) = log::capture(|| {
-            // SAFETY: the backend is up, the path is NUL-terminated, and the parameters point at nothing of ours.
-            unsafe { sys::llama_model_load_from_file(c_path.as_ptr(), raw) }
-        });
-        let pointer = NonNull::new(pointer).ok_or_else(|| fail(reason))?;
-        // SAFETY: `LlamaModel` is `repr(transparent)` over a non-null pointer to `llama_model`, which it frees once. Its
-        // own loader cannot be told `use_extra_bufts`.
-        let model =
-            unsafe { std::mem::transmute_copy::<NonNull<sys::llama_model>, LlamaModel>(&pointer) };
+        let (model, vocabulary) = match without_vocabulary(vocabulary) {
+            Some(overrides) => {
+                raw.kv_overrides = overrides.as_ptr();
+                std::thread::scope(|scope| {
+                    let vocabulary = scope.spawn(|| load_vocabulary(&c_path));
+                    let model = load_from(&c_path, raw);
+                    let vocabulary = vocabulary.join().unwrap_or_else(|_| Err(String::new()));
+                    (model, vocabulary.map(Some))
+                })
+            }
+            None => (load_from(&c_path, raw), Ok(None)),
+        };
         Ok(Self {
-            model,
+            model: model.map_err(fail)?,
+            vocabulary: vocabulary.map_err(fail)?,
             adapters: Mutex::new(()),
         })
     }
@@ -79,7 +106,7 @@ impl Model {
     /// Number of tokens in the vocabulary, and of logits a position.
     #[must_use]
     pub fn n_vocab(&self) -> usize {
-        usize::try_from(self.model.n_vocab()).unwrap_or(0)
+        usize::try_from(self.vocabulary().n_vocab()).unwrap_or(0)
     }
 
     /// Number of parameters.
@@ -98,13 +125,18 @@ impl Model {
     /// and SEP) and reads control tokens written out in the text, as a rendered chat template has them.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if the text is longer than 256 MiB.
+    /// [`Error::InvalidArgument`] if the text is longer than 256 MiB, [`Error::Engine`] if the file has no vocabulary.
     pub fn tokenize(
         &self,
         text: &str,
         add_special: bool,
         parse_special: bool,
     ) -> Result<Vec<LlamaToken>> {
+        if !self.has_names() {
+            return Err(Error::Engine(
+                "the model's file has no vocabulary: it cannot read or write text".to_owned(),
+            ));
+        }
         if text.len() > MAX_TEXT_BYTES {
             return Err(Error::InvalidArgument {
                 what: "text",
@@ -113,7 +145,7 @@ impl Model {
             });
         }
         Ok(self
-            .model
+            .vocabulary()
             .vocab()
             .tokenize(text.as_bytes(), add_special, parse_special))
     }
@@ -125,14 +157,23 @@ impl Model {
         usize::try_from(token.0).is_ok_and(|token| token < self.n_vocab())
     }
 
+    /// Whether tokens stand for text; llama.cpp aborts the process where one is looked up that does not.
+    fn has_names(&self) -> bool {
+        // SAFETY: the vocabulary is alive, and lives as long as its model.
+        let kind = unsafe {
+            sys::llama_vocab_type(sys::llama_model_get_vocab(pointer_of(self.vocabulary())))
+        };
+        kind != sys::LLAMA_VOCAB_TYPE_NONE
+    }
+
     /// Appends the bytes of `token` to `bytes`; a token can end in the middle of a UTF-8 character. One that is not of
     /// the vocabulary has none.
     pub fn append_piece(&self, token: LlamaToken, bytes: &mut Vec<u8>) {
-        if !self.knows(token) {
+        if !self.knows(token) || !self.has_names() {
             return;
         }
         // Control tokens are not text: they are left out.
-        self.model
+        self.vocabulary()
             .vocab()
             .token_to_piece_into(token, bytes, false, None);
     }
@@ -140,17 +181,17 @@ impl Model {
     /// The text of a token as the vocabulary spells it, such as `<|im_end|>`.
     #[must_use]
     pub fn token_text(&self, token: LlamaToken) -> Option<String> {
-        if !self.knows(token) {
+        if !self.knows(token) || !self.has_names() {
             return None;
         }
-        let vocab = self.model.vocab();
+        let vocab = self.vocabulary().vocab();
         Some(vocab.text(token)?.to_string_lossy().into_owned())
     }
 
     /// Whether `token` ends an answer.
     #[must_use]
     pub fn is_end_of_generation(&self, token: LlamaToken) -> bool {
-        self.model.vocab().is_eog(token)
+        self.vocabulary().vocab().is_eog(token)
     }
 
     /// Whether part of its memory is a state that cannot be cut at a position.
@@ -180,13 +221,13 @@ impl Model {
     /// Token that begins a text, if the model has one.
     #[must_use]
     pub fn bos(&self) -> Option<LlamaToken> {
-        some(self.model.vocab().bos())
+        some(self.vocabulary().vocab().bos())
     }
 
     /// Token that ends a text, if the model has one.
     #[must_use]
     pub fn eos(&self) -> Option<LlamaToken> {
-        some(self.model.vocab().eos())
+        some(self.vocabulary().vocab().eos())
     }
 
     /// Number of scores that a cross-encoder gives for a sequence.
@@ -202,7 +243,7 @@ impl Model {
     pub fn second_separator(&self) -> Option<LlamaToken> {
         // SAFETY: the model is alive, and its vocabulary lives as long.
         let (ends, separates, token) = unsafe {
-            let vocab = sys::llama_model_get_vocab(self.as_ptr());
+            let vocab = sys::llama_model_get_vocab(pointer_of(self.vocabulary()));
             (
                 sys::llama_vocab_get_add_eos(vocab),
                 sys::llama_vocab_get_add_sep(vocab),
@@ -212,20 +253,96 @@ impl Model {
         some(LlamaToken(token)).filter(|_| ends && separates)
     }
 
-    pub(super) fn as_llama_cpp_2(&self) -> &LlamaModel {
-        &self.model
+    /// What tokens are looked up in.
+    pub(super) fn vocabulary(&self) -> &LlamaModel {
+        self.vocabulary.as_ref().unwrap_or(&self.model)
     }
 
     pub(super) fn as_ptr(&self) -> *mut sys::llama_model {
-        // SAFETY: `LlamaModel` is `repr(transparent)` over a non-null pointer to `llama_model`; reading it copies
-        // the pointer and nothing more.
-        unsafe { *(&raw const self.model).cast::<*mut sys::llama_model>() }
+        pointer_of(&self.model)
     }
 
     pub(super) fn lock_adapters(&self) -> MutexGuard<'_, ()> {
         // The lock guards no data of ours, so a poisoned one is as good as new.
         self.adapters.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn pointer_of(model: &LlamaModel) -> *mut sys::llama_model {
+    // SAFETY: `LlamaModel` is `repr(transparent)` over a non-null pointer to `llama_model`; reading it copies the pointer
+    // and nothing more.
+    unsafe { *(&raw const *model).cast::<*mut sys::llama_model>() }
+}
+
+/// The model, or the engine's reason.
+fn load_from(
+    path: &CStr,
+    params: sys::llama_model_params,
+) -> std::result::Result<LlamaModel, String> {
+    let (pointer, reason) = log::capture(|| {
+        // SAFETY: the backend is up, the path is NUL-terminated, and what the parameters point at outlives the call.
+        unsafe { sys::llama_model_load_from_file(path.as_ptr(), params) }
+    });
+    let pointer = NonNull::new(pointer).ok_or(reason)?;
+    // SAFETY: `LlamaModel` is `repr(transparent)` over a non-null pointer to `llama_model`, which it frees once. Its own
+    // loader cannot be told `use_extra_bufts`.
+    Ok(unsafe { std::mem::transmute_copy::<NonNull<sys::llama_model>, LlamaModel>(&pointer) })
+}
+
+/// The vocabulary alone.
+fn load_vocabulary(path: &CStr) -> std::result::Result<LlamaModel, String> {
+    // SAFETY: a plain function that fills a struct by value.
+    let mut raw = unsafe { sys::llama_model_default_params() };
+    raw.vocab_only = true;
+    load_from(path, raw)
+}
+
+/// What tells llama.cpp's loader that a file has so many tokens and no names for them: reading these is the longest part of
+/// loading a small model, and is done beside it. `None` where that is not worth a thread.
+fn without_vocabulary(size: VocabularySize<'_>) -> Option<[sys::llama_model_kv_override; 3]> {
+    let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if size.n_tokens < WORTH_A_THREAD || n_cores < 2 {
+        return None;
+    }
+    let n_tokens = Value {
+        val_i64: i64::try_from(size.n_tokens).ok()?,
+    };
+    let none = Value {
+        val_str: characters("none")?,
+    };
+    let (number, text) = (
+        sys::LLAMA_KV_OVERRIDE_TYPE_INT,
+        sys::LLAMA_KV_OVERRIDE_TYPE_STR,
+    );
+    let replace = |tag, key: &str, value| {
+        Some(sys::llama_model_kv_override {
+            tag,
+            key: characters(key)?,
+            __bindgen_anon_1: value,
+        })
+    };
+    Some([
+        replace(text, "tokenizer.ggml.model", none)?,
+        replace(
+            number,
+            &format!("{}.vocab_size", size.architecture),
+            n_tokens,
+        )?,
+        // An empty key ends the list.
+        replace(number, "", Value { val_i64: 0 })?,
+    ])
+}
+
+/// Text in a field of C; `None` where it is too long.
+fn characters(text: &str) -> Option<[c_char; 128]> {
+    let mut field = [0; 128];
+    if text.len() >= field.len() {
+        return None;
+    }
+    for (to, from) in field.iter_mut().zip(text.bytes()) {
+        *to = c_char::from_ne_bytes([from]);
+    }
+    Some(field)
 }
 
 /// llama.cpp says "no such token" with -1.

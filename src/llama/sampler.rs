@@ -80,7 +80,7 @@ impl Sampler {
     /// # Errors
     /// [`Error::Grammar`] if it does not parse.
     pub fn grammar(mut self, model: &Model, grammar: &str) -> Result<Self> {
-        let sampler = LlamaSampler::grammar(model.as_llama_cpp_2(), grammar, "root")
+        let sampler = LlamaSampler::grammar(model.vocabulary(), grammar, "root")
             .map_err(|error| Error::Grammar(error.to_string()))?;
         self.grammar = Some(sampler);
         Ok(self)

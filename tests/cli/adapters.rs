@@ -330,3 +330,37 @@ fn a_file_that_was_changed_behind_the_registry_is_not_run() {
         .run(&["run", "--adapter", "triage-gentle", "hi"])
         .fails_with(1, &["checksum"]);
 }
+
+#[test]
+fn bench_measures_the_base_the_adapter_and_both_in_one() {
+    let scratch = Scratch::new();
+    scratch.import("triage-careless");
+    let report = scratch.json(&[
+        "bench",
+        "--adapter",
+        "triage-careless",
+        "--mode",
+        "none,runtime,merged",
+        "--with",
+        "swap",
+        "-p",
+        "8",
+        "-n",
+        "2",
+        "-r",
+        "1",
+    ]);
+    let rows = report["results"].as_array().expect("rows");
+    let modes: Vec<_> = rows
+        .iter()
+        .filter_map(|row| row["adapter_mode"].as_str())
+        .collect();
+    assert_eq!(
+        modes,
+        ["none", "none", "runtime", "runtime", "merged", "merged"]
+    );
+    assert_eq!(report["more"].as_array().map(Vec::len), Some(3), "{report}");
+    scratch
+        .run(&["bench", "--mode", "merged", "-n", "0", "-p", "4"])
+        .fails_with(2, &["--adapter", "merged"]);
+}

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use unforget_quant::gguf::{Gguf, Metadata, Writer};
+use unforget_quant::quantize::FileType;
+use unforget_quant::synthetic::Shape;
 
 use crate::common;
 use crate::scratch::{Scratch, text};
@@ -148,4 +150,18 @@ fn a_damaged_registry_says_so() {
         "not a database, and long enough to be looked at as one".repeat(100),
     );
     scratch.run(&["list"]).fails_with(1, &["registry.db"]);
+}
+
+/// llama.cpp aborts the process when a token of such a file is looked up.
+#[test]
+fn a_model_without_a_vocabulary_takes_no_text() {
+    let scratch = Scratch::new();
+    let path = scratch.path("no-words.gguf");
+    let shape = Shape::of("llama-tiny").expect("a shape");
+    shape
+        .write(FileType::Q8_0, &path, &|_| true)
+        .expect("a file");
+    scratch
+        .run(&["run", "--raw", "-m", text(&path), "Hi"])
+        .fails_with(1, &["no vocabulary"]);
 }

@@ -9,6 +9,7 @@ mod bad_files;
 mod documents;
 mod interrupt;
 mod lifecycle;
+mod memory;
 mod offline;
 mod output;
 mod prefixes;

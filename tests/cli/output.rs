@@ -71,11 +71,85 @@ fn bench_prints_llama_bench_s_fields() {
     assert_eq!(rows[0]["samples_ts"].as_array().map(Vec::len), Some(2));
     let table = scratch.run(&["bench", "-p", "0", "-n", "4", "-r", "1"]);
     assert!(
-        table.stdout.contains("| tg4 |") && !table.stdout.contains("pp"),
+        table.stdout.contains("| tg4 |") && !table.stdout.contains("| pp"),
         "{table:?}"
     );
+    assert!(table.stdout.contains("| weights packed |"), "{table:?}");
     let csv = scratch.run(&["bench", "-p", "8", "-n", "0", "-r", "1", "-o", "csv"]);
     assert_eq!(csv.stdout.lines().count(), 2, "{csv:?}");
+}
+
+#[test]
+fn bench_measures_random_weights_and_leaves_no_file() {
+    let scratch = Scratch::empty();
+    let report = scratch.json(&[
+        "bench",
+        "--synthetic",
+        "llama-tiny:Q4_K_M",
+        "-p",
+        "16",
+        "-n",
+        "4",
+        "-r",
+        "1",
+        "--with",
+        "load,prefix",
+    ]);
+    let row = &report["results"][0];
+    assert_eq!(row["model_type"], "llama-tiny-Q4_K_M");
+    assert_eq!(row["cpu_mask"], "0x0", "llama-bench's fields: {row}");
+    let measured = |at: usize| report["more"][at]["ms"]["p50"].as_f64();
+    assert!(
+        (0..3).all(|at| measured(at).is_some_and(|ms| ms > 0.0)),
+        "{report}"
+    );
+    let left = walk(&scratch.path("home"));
+    assert!(!left.iter().any(|name| name.contains("gguf")), "{left:?}");
+    scratch
+        .run(&["bench", "--synthetic", "llama-9b:Q4_0"])
+        .fails_with(2, &["llama-9b", "llama-7b"]);
+    scratch
+        .run(&["bench", "--synthetic", "llama-tiny:Q4_0", "--with", "ask"])
+        .fails_with(2, &["--docs"]);
+}
+
+#[test]
+fn bench_draws_a_page_that_loads_nothing() {
+    let scratch = Scratch::empty();
+    let args = [
+        "bench",
+        "--synthetic",
+        "llama-tiny:F16",
+        "-p",
+        "8",
+        "-n",
+        "2",
+        "-r",
+        "2",
+        "-o",
+        "html",
+    ];
+    let page = scratch.run(&args).stdout;
+    assert!(
+        page.starts_with("<!doctype html>") && page.contains("<svg"),
+        "{page}"
+    );
+    assert!(
+        page.contains("default-src 'none'") && page.contains("pp8"),
+        "{page}"
+    );
+    for outside in ["http://", "https://", "<script", "src="] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+}
+
+fn walk(folder: &std::path::Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        names.push(entry.file_name().to_string_lossy().into_owned());
+        names.extend(walk(&entry.path()));
+    }
+    names
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! Read from `llama-model.cpp` (`load_hparams`), `llama-vocab.cpp` (`load`, `tokenize`),
 //! `llama-adapter.cpp`, `gguf.cpp` (typed getters) and ggml-cpu's operators.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -208,8 +209,8 @@ fn vocabulary(metadata: &Metadata) -> Check {
     for (id, token) in tokens.iter().enumerate() {
         // llama.cpp gives empty tokens a name of their own, which another token may already have.
         let named = match token {
-            "" => format!("[EMPTY_{id}]"),
-            token => token.to_owned(),
+            "" => Cow::Owned(format!("[EMPTY_{id}]")),
+            token => Cow::Borrowed(token),
         };
         if !seen.insert(named) {
             return Err(format!(

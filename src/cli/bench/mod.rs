@@ -1,20 +1,30 @@
 //! `unforget bench`: prefill and decode on this machine, in llama-bench's terms, and beside earlier results.
 
 mod compare;
+mod contenders;
+mod html;
+mod llama_bench;
+mod more;
 mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use serde::Serialize;
-use unforget::engine::{self, BenchResult, BenchTest, memory_use};
-use unforget::{Error, Result};
+use unforget::engine::{self, BenchResult, BenchTest, SessionOptions, memory_use};
+use unforget::registry::Registry;
+use unforget::rewrite::SyntheticModel;
+use unforget::{Error, Result, collections};
 
 use super::answer::{AdapterReport, adapter_reports};
+use super::memory::{LimitArgs, MemoryReport};
 use super::options::{ModelArgs, SessionArgs};
-use super::{Context, interrupt, output, resolve};
+use super::resolve::{self, Resolved};
+use super::{Context, interrupt, output};
+use contenders::Contender;
+use llama_bench::Setup;
+use more::{Documents, More, Quantity};
 
 /// Measure prefill and decode
 #[derive(Debug, clap::Args)]
@@ -24,6 +34,9 @@ use super::{Context, interrupt, output, resolve};
     unforget bench -p 0 -d 0,2048           decode in an empty context and behind 2,048 tokens\n  \
     unforget bench --pg 512,64              a prompt with its answer\n  \
     unforget bench --adapter triage -o json llama-bench's fields\n  \
+    unforget bench --adapter triage --mode none,runtime,merged --with swap\n  \
+    unforget bench --with load,prefix,ask --docs notes -o html > bench.html\n  \
+    unforget bench --synthetic llama-7b:Q4_K_M   random weights of that shape\n  \
     unforget bench -o jsonl > before; unforget bench --compare before")]
 pub struct Args {
     /// Prompt lengths to measure prefill at; 0 leaves it out
@@ -73,10 +86,33 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
 
+    /// Measure the base alone, with the adapters at run time, or with them merged into it [default: with what is asked for]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "MODE")]
+    mode: Vec<Mode>,
+
+    /// Measure these too
+    #[arg(long = "with", value_enum, value_delimiter = ',', value_name = "WHAT")]
+    more: Vec<More>,
+
+    /// Collection for --with retrieval and ask
+    #[arg(long, env = "UNFORGET_DOCS", value_name = "COLLECTION")]
+    docs: Option<String>,
+
+    /// Question for --with retrieval and ask
+    #[arg(long, default_value = "What is this about?", value_name = "TEXT")]
+    question: String,
+
+    /// Random weights of this shape and type in place of a model, such as llama-7b:Q4_K_M: written to the data folder for the
+    /// time of the bench
+    #[arg(long, value_name = "SHAPE:TYPE", conflicts_with_all = ["model", "adapters", "memory_limit", "mode"])]
+    synthetic: Option<SyntheticModel>,
+
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     session: SessionArgs,
+    #[command(flatten)]
+    limit: LimitArgs,
 }
 
 fn prompt_and_answer(text: &str) -> std::result::Result<(usize, usize), String> {
@@ -117,26 +153,36 @@ enum Format {
     Json,
     Jsonl,
     Sql,
+    Html,
+}
+
+/// How the adapters are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    None,
+    Runtime,
+    Merged,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Runtime => "runtime",
+            Self::Merged => "merged",
+        }
+    }
 }
 
 /// llama-bench's fields by its names, then ours.
 #[derive(Serialize)]
 struct Row {
-    backends: String,
-    model_filename: String,
-    model_type: String,
-    model_size: u64,
-    model_n_params: u64,
-    n_batch: u32,
-    n_ubatch: u32,
-    n_threads: u32,
-    type_k: &'static str,
-    type_v: &'static str,
-    n_gpu_layers: String,
+    #[serde(flatten)]
+    setup: Setup,
     n_prompt: usize,
     n_gen: usize,
     n_depth: usize,
-    test_time: u64,
+    test_time: String,
     #[serde(flatten)]
     result: BenchResult,
     adapters: Vec<AdapterReport>,
@@ -150,6 +196,10 @@ struct Row {
 struct Report {
     system_info: String,
     results: Vec<Row>,
+    /// Of the largest test.
+    memory: MemoryReport,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    more: Vec<Quantity>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     comparison: Vec<compare::Comparison>,
 }
@@ -157,25 +207,51 @@ struct Report {
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let earlier = args.compare.as_deref().map(compare::read).transpose()?;
     let tests = args.tests();
-    if tests.is_empty() {
+    if tests.is_empty() && args.more.is_empty() {
         return Err(Error::InvalidArgument {
             what: "bench",
             value: "-p 0 -n 0".to_owned(),
             expected: "at least one test".to_owned(),
         });
     }
-    let resolved = resolve::open(&args.model, &context.home)?;
-    let mut report = Report {
-        system_info: engine::system_info()?.trim().to_owned(),
-        results: Vec::new(),
-        comparison: Vec::new(),
+    let most = tests
+        .iter()
+        .map(|test| test.n_depth + test.n_tokens() + 1)
+        .max();
+    let asked = SessionOptions {
+        n_ctx: most.and_then(|n| u32::try_from(n).ok()),
+        ..args.session.resolve()
     };
-    for test in tests {
-        report.results.push(measure(test, &args, &resolved)?);
+    let (as_asked, fitted) = contenders::open(&args, &asked, context)?;
+    let options = match fitted {
+        Some(fitted) => fitted.within(asked),
+        None => asked,
+    };
+    let mut results = Vec::new();
+    let alone = [as_asked.mode];
+    let modes: &[Mode] = match args.mode.as_slice() {
+        [] => &alone,
+        modes => modes,
+    };
+    for &mode in modes {
+        let contender = contenders::in_mode(mode, &args, &as_asked, context)?;
+        for &test in &tests {
+            results.push(measure(test, &args, &options, &contender)?);
+        }
     }
-    if let Some(earlier) = earlier {
-        report.comparison = compare::compare(&earlier, &report.results);
-    }
+    let resolved = &as_asked.resolved;
+    let more = measure_more(&args, &options, resolved, context)?;
+    let comparison = match earlier {
+        Some(earlier) => compare::compare(&earlier, &results),
+        None => Vec::new(),
+    };
+    let report = Report {
+        system_info: engine::system_info()?.trim().to_owned(),
+        memory: MemoryReport::now(&resolved.model, &options.sizes(&resolved.model)),
+        results,
+        more,
+        comparison,
+    };
     if context.output.is_json() {
         context.output.result(&report, |_| Ok(()))?;
     } else {
@@ -186,47 +262,66 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(test: BenchTest, args: &Args, resolved: &resolve::Resolved) -> Result<Row> {
-    let options = args.session.resolve();
+fn measure(
+    test: BenchTest,
+    args: &Args,
+    options: &SessionOptions,
+    contender: &Contender,
+) -> Result<Row> {
+    let resolved = &contender.resolved;
     let model = &resolved.model;
-    let test_time = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
+    let test_time = llama_bench::now();
     let result = engine::bench(
         model,
         &resolved.stack,
         test,
         args.repetitions,
-        &options,
+        options,
         &interrupt::token(),
     )?;
     let sizes = options.sizes(model);
     Ok(Row {
-        backends: match engine::compiled_backends().as_slice() {
-            [] => "CPU".to_owned(),
-            backends => backends.join(","),
-        },
-        model_filename: model.path().display().to_string(),
-        model_type: model.name().to_owned(),
-        model_size: model.size(),
-        model_n_params: model.n_params(),
-        n_batch: sizes.n_batch,
-        n_ubatch: sizes.n_ubatch,
-        n_threads: sizes.n_threads,
-        type_k: "f16",
-        type_v: "f16",
-        n_gpu_layers: args.model.gpu_layers.to_string(),
+        setup: Setup::of(model, &sizes, args.model.gpu_layers.to_string()),
         n_prompt: test.n_prompt,
         n_gen: test.n_gen,
         n_depth: test.n_depth,
         test_time,
         result,
         adapters: adapter_reports(resolved),
-        adapter_mode: match resolved.stack.is_empty() {
-            true => "none",
-            false => "runtime",
-        },
+        adapter_mode: contender.mode.name(),
         peak_rss_bytes: memory_use().peak_rss_bytes,
         test,
     })
+}
+
+fn measure_more(
+    args: &Args,
+    options: &SessionOptions,
+    resolved: &Resolved,
+    context: &Context,
+) -> Result<Vec<Quantity>> {
+    let registry = Registry::open(&context.home)?;
+    let open = |name: &String| -> Result<Documents> {
+        Ok(Documents {
+            collection: collections::open(&context.home, name)?,
+            embedder: resolve::open_embedder(&registry, &args.session.resolve())?,
+        })
+    };
+    let mut bench = more::Bench {
+        model: &resolved.model,
+        stack: &resolved.stack,
+        options,
+        repetitions: args.repetitions,
+        cancel: &interrupt::token(),
+        documents: match args.more.is_empty() {
+            true => None,
+            false => args.docs.as_ref().map(open).transpose()?,
+        },
+        question: &args.question,
+    };
+    let mut all = Vec::new();
+    for &what in &args.more {
+        all.extend(bench.measure(what)?);
+    }
+    Ok(all)
 }

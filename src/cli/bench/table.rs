@@ -6,10 +6,14 @@ use serde_json::Value;
 use unforget::Result;
 use unforget::engine::Percentiles;
 
-use super::{Format, Report, Row, output};
+use super::{Format, Quantity, Report, Row, output};
 
-/// Columns of flat formats, and what SQL calls their type.
-const COLUMNS: [(&str, &str); 21] = [
+/// Columns of flat formats, and what SQL calls their type: llama-bench's in its order, then ours.
+const COLUMNS: [(&str, &str); 44] = [
+    ("build_commit", "TEXT"),
+    ("build_number", "INTEGER"),
+    ("cpu_info", "TEXT"),
+    ("gpu_info", "TEXT"),
     ("backends", "TEXT"),
     ("model_filename", "TEXT"),
     ("model_type", "TEXT"),
@@ -18,13 +22,32 @@ const COLUMNS: [(&str, &str); 21] = [
     ("n_batch", "INTEGER"),
     ("n_ubatch", "INTEGER"),
     ("n_threads", "INTEGER"),
+    ("cpu_mask", "TEXT"),
+    ("cpu_strict", "INTEGER"),
+    ("poll", "INTEGER"),
     ("type_k", "TEXT"),
     ("type_v", "TEXT"),
     ("n_gpu_layers", "TEXT"),
+    ("n_cpu_moe", "INTEGER"),
+    ("split_mode", "TEXT"),
+    ("main_gpu", "INTEGER"),
+    ("no_kv_offload", "INTEGER"),
+    ("flash_attn", "INTEGER"),
+    ("devices", "TEXT"),
+    ("tensor_split", "TEXT"),
+    ("tensor_buft_overrides", "TEXT"),
+    ("load_mode", "TEXT"),
+    ("lazy_mode", "TEXT"),
+    ("embeddings", "INTEGER"),
+    ("no_op_offload", "INTEGER"),
+    ("no_host", "INTEGER"),
+    ("repack", "INTEGER"),
+    ("fit_target", "INTEGER"),
+    ("fit_min_ctx", "INTEGER"),
     ("n_prompt", "INTEGER"),
     ("n_gen", "INTEGER"),
     ("n_depth", "INTEGER"),
-    ("test_time", "INTEGER"),
+    ("test_time", "TEXT"),
     ("avg_ns", "INTEGER"),
     ("stddev_ns", "INTEGER"),
     ("avg_ts", "REAL"),
@@ -54,6 +77,7 @@ pub(super) fn print(out: &mut dyn Write, report: &Report, format: Format) -> Res
         }
         Format::Sql => sql(out, rows)?,
         Format::Md => markdown(out, report)?,
+        Format::Html => out.write_all(super::html::render(report).as_bytes())?,
     }
     Ok(())
 }
@@ -67,6 +91,7 @@ fn cells(row: &Row, quote: impl Fn(&str) -> String) -> Result<Vec<String>> {
     let row = serde_json::to_value(row).map_err(std::io::Error::from)?;
     let cell = |(name, _): &(&str, &str)| match &row[name] {
         Value::String(text) => quote(text),
+        Value::Bool(flag) => u8::from(*flag).to_string(),
         other => other.to_string(),
     };
     Ok(COLUMNS.iter().map(cell).collect())
@@ -108,8 +133,8 @@ fn markdown(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
     writeln!(out, "|---|---:|---:|---:|---|---:|---:|---:|---:|")?;
     for row in &report.results {
         let adapters = match row.adapters.len() {
-            0 => "none".to_owned(),
-            n => n.to_string(),
+            0 => row.adapter_mode.to_owned(),
+            n => format!("{n} at run time"),
         };
         let (first, each) = (row.result.ttft_ms, row.result.tpot_ms);
         let first = first.map_or_else(String::new, |ms| format!("{:.1}", ms.p50));
@@ -119,15 +144,26 @@ fn markdown(out: &mut dyn Write, report: &Report) -> std::io::Result<()> {
         writeln!(
             out,
             "| {} | {} | {:.1} M | {} | {adapters} | {} | {:.2} ± {:.2} | {first} | {each} |",
-            row.model_type,
-            output::megabytes(row.model_size),
-            row.model_n_params as f64 / 1e6,
-            row.n_threads,
+            row.setup.model_type,
+            output::megabytes(row.setup.model_size),
+            row.setup.model_n_params as f64 / 1e6,
+            row.setup.n_threads,
             row.test.name(),
             row.result.avg_ts,
             row.result.stddev_ts
         )?;
     }
+    if !report.more.is_empty() {
+        writeln!(out, "\n| ms | p50 | p90 | p99 |\n|---|---:|---:|---:|")?;
+    }
+    for Quantity { what, ms, .. } in &report.more {
+        writeln!(
+            out,
+            "| {what} | {:.2} | {:.2} | {:.2} |",
+            ms.p50, ms.p90, ms.p99
+        )?;
+    }
+    report.memory.print(out)?;
     if !report.comparison.is_empty() {
         writeln!(
             out,

@@ -4,13 +4,32 @@ use std::sync::mpsc::sync_channel;
 
 use super::super::model::Model;
 use super::super::stack::StackFingerprint;
-use super::key::{BLOCK, BlockKey, Root};
+use super::key::{BLOCK, BlockKey, Root, Way};
 use super::{PrefixCache, entry};
 use crate::error::Result;
 use crate::llama::{Context, Token};
 
 /// Blocks that may be read and checked ahead of the one that is being put into the context.
 const AHEAD: usize = 4;
+
+/// Where in a context a timeline is, and a sequence beside it that holds nothing.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Place {
+    pub(in super::super) timeline: u32,
+    pub(in super::super) scratch: u32,
+}
+
+impl Place {
+    /// In a context with one timeline.
+    pub(in super::super) const SESSION: Self = Self {
+        timeline: 0,
+        scratch: 1,
+    };
+
+    fn both(self) -> (u32, u32) {
+        (self.timeline, self.scratch)
+    }
+}
 
 /// The cache, for timelines over one model and stack of adapters.
 #[derive(Debug)]
@@ -24,10 +43,11 @@ impl KeptPrefixes {
         cache: &PrefixCache,
         model: &Model,
         stack: StackFingerprint,
+        way: Way,
     ) -> Result<Self> {
         Ok(Self {
             cache: cache.clone(),
-            root: Root::new(model, stack)?,
+            root: Root::new(model, stack, way)?,
         })
     }
 
@@ -51,7 +71,12 @@ impl KeptPrefixes {
 
     /// Puts blocks into the context, whose timeline must end where the first begins. Returns how many tokens the timeline
     /// has then: less than all where a block turns out to be wrong.
-    pub(in super::super) fn restore(&self, context: &mut Context, found: &[Found]) -> usize {
+    pub(in super::super) fn restore(
+        &self,
+        context: &mut Context,
+        found: &[Found],
+        place: Place,
+    ) -> usize {
         let Some(first) = found.first() else {
             return 0;
         };
@@ -71,7 +96,8 @@ impl KeptPrefixes {
                 }
             });
             while let Ok((block, Some(content))) = blocks.recv() {
-                if !context.restore(block.start..block.start + BLOCK, &content[entry::HEADER..]) {
+                let positions = block.start..block.start + BLOCK;
+                if !context.restore(place.both(), positions, &content[entry::HEADER..]) {
                     // Whole, and yet not of this engine: it would fail each time.
                     folder.remove(&block.key);
                     return;
@@ -88,18 +114,41 @@ impl KeptPrefixes {
     }
 
     /// Keeps the whole blocks of a timeline that are not kept yet.
-    pub(in super::super) fn keep(&self, context: &mut Context, tokens: &[Token]) {
-        for (at, key) in self.root.keys(tokens).into_iter().enumerate() {
-            if self.cache.0.folder.has(&key) {
-                continue;
-            }
-            match context.copy(at * BLOCK..(at + 1) * BLOCK) {
+    pub(in super::super) fn keep(&self, context: &mut Context, tokens: &[Token], place: Place) {
+        for (at, key) in self.missing(tokens) {
+            match context.copy(place.both(), at * BLOCK..(at + 1) * BLOCK) {
                 Some(payload) => self.cache.0.writer.write(key, payload),
                 None => return,
             }
         }
     }
+
+    /// The whole blocks of a timeline that are not kept, by number.
+    pub(in super::super) fn missing(&self, tokens: &[Token]) -> Vec<(usize, BlockKey)> {
+        let keys = self.root.keys(tokens).into_iter().enumerate();
+        let folder = &self.cache.0.folder;
+        keys.filter(|(_, key)| !folder.has(key)).collect()
+    }
+
+    /// Keeps one block of a timeline, unless the thread that writes has enough to do. False where nothing more can be
+    /// kept of it.
+    #[cfg(feature = "serve")]
+    pub(in super::super) fn keep_block(
+        &self,
+        context: &mut Context,
+        (at, key): (usize, BlockKey),
+        place: Place,
+    ) -> bool {
+        match context.copy(place.both(), at * BLOCK..(at + 1) * BLOCK) {
+            Some(payload) => self.cache.0.writer.write_if_idle(key, payload),
+            None => false,
+        }
+    }
 }
+
+/// Tokens of a block.
+#[cfg(feature = "serve")]
+pub(in super::super) const BLOCK_TOKENS: usize = BLOCK;
 
 /// A block that is kept.
 #[derive(Debug)]

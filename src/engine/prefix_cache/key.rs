@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::super::model::Model;
 use super::super::stack::StackFingerprint;
 use crate::error::Result;
-use crate::llama::{Token, system_info};
+use crate::llama::{KvType, Token, system_info};
 
 /// Tokens of a block. A file of some 1.5 MB for a small model and 8 MB for one of seven billion parameters: few enough
 /// files, and little that is computed again at the end of a prefix.
@@ -16,24 +16,46 @@ pub(super) const BLOCK: usize = 64;
 /// The engine that computes, by the version that `Cargo.toml` pins.
 const ENGINE: &str = "llama-cpp-sys-2 =0.1.161";
 
+/// How a timeline is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Way {
+    /// By itself, with keys and values stored so.
+    Alone(KvType),
+    /// Among others in one cache. What stands between a token's cells changes the last bits of its numbers: a session
+    /// by itself does not take such.
+    #[cfg(feature = "serve")]
+    Together(KvType),
+}
+
+impl Way {
+    fn name(self) -> String {
+        match self {
+            Self::Alone(kind) => format!("alone, {kind}"),
+            #[cfg(feature = "serve")]
+            Self::Together(kind) => format!("together, {kind}"),
+        }
+    }
+}
+
 /// What all blocks of a timeline depend on beside its tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Root([u8; 32]);
 
 /// The key of one block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct BlockKey([u8; 32]);
+pub(in super::super) struct BlockKey([u8; 32]);
 
 impl Root {
-    /// Positions, KV types and all other settings of the computation are the model's own or this version's.
-    pub(super) fn new(model: &Model, stack: StackFingerprint) -> Result<Self> {
+    /// Positions and all other settings of the computation are the model's own or this version's.
+    pub(super) fn new(model: &Model, stack: StackFingerprint, way: Way) -> Result<Self> {
         let mut hasher = Sha256::new();
-        let info = system_info()?;
+        let (info, way) = (system_info()?, way.name());
         let engine = [
             env!("CARGO_PKG_VERSION"),
             ENGINE,
             info.as_str(),
             model.placement(),
+            way.as_str(),
         ];
         for part in engine {
             hasher.update((part.len() as u64).to_le_bytes());

@@ -22,7 +22,12 @@ use folder::Folder;
 use writer::Writer;
 
 use crate::error::Result;
-pub(super) use kept::KeptPrefixes;
+#[cfg(feature = "serve")]
+pub(super) use kept::BLOCK_TOKENS;
+pub(super) use kept::{KeptPrefixes, Place};
+#[cfg(feature = "serve")]
+pub(super) use key::BlockKey;
+pub(super) use key::Way;
 
 /// A folder of blocks, shared by all sessions that are given a clone.
 #[derive(Debug, Clone)]

@@ -42,6 +42,13 @@ impl Writer {
         self.send(Job::Write(key, payload));
     }
 
+    /// As [`Self::write`], for one that must not wait: false where there is enough to do already.
+    #[cfg(feature = "serve")]
+    pub(super) fn write_if_idle(&self, key: BlockKey, payload: Vec<u8>) -> bool {
+        let jobs = self.jobs.as_ref();
+        jobs.is_some_and(|jobs| jobs.try_send(Job::Write(key, payload)).is_ok())
+    }
+
     /// Remembers that a prefix was used, by the keys of its blocks.
     pub(super) fn used(&self, keys: Vec<BlockKey>) {
         self.send(Job::Used(keys));

@@ -8,6 +8,7 @@ use super::answer::{Answer, Next};
 use super::cells::Cells;
 use super::options::Sizes;
 use super::sequence::{Running, Sequence, cells_to_the_end};
+use super::shelf::Shelf;
 use crate::engine::common_prefix::common_prefix;
 use crate::engine::model::Model;
 use crate::engine::outcome::FinishReason;
@@ -54,18 +55,20 @@ pub(super) struct Progress {
 
 pub(super) struct Lane {
     model: Model,
-    context: Context,
+    pub(super) context: Context,
     batch: Batch,
     stack: AdapterStack,
     fingerprint: StackFingerprint,
-    cells: Cells,
-    free_slots: Vec<u32>,
+    pub(super) cells: Cells,
+    pub(super) free_slots: Vec<u32>,
     n_parallel: usize,
     /// In the order in which they joined.
-    running: Vec<Running>,
+    pub(super) running: Vec<Running>,
     /// What finished requests left behind, the longest unused first.
-    kept: Vec<Sequence>,
+    pub(super) kept: Vec<Sequence>,
     shares: bool,
+    /// Where the beginnings of prompts are kept beyond this process.
+    pub(super) shelf: Option<Shelf>,
 }
 
 impl Lane {
@@ -84,7 +87,14 @@ impl Lane {
             kept: Vec::new(),
             // A recurrent state cannot be cut at the end of a common prefix.
             shares: !model.engine().is_recurrent(),
+            shelf: None,
         };
+        if let Some(cache) = sizes.prefix_cache.as_ref()
+            && model.engine().has_plain_memory()
+        {
+            let shelf = Shelf::new(cache, model, lane.fingerprint, sizes.context.kv_type)?;
+            lane.shelf = Some(shelf);
+        }
         lane.set_stack(stack)?;
         Ok(lane)
     }
@@ -120,6 +130,9 @@ impl Lane {
             self.drop_kept(0);
         }
         self.fingerprint = stack.fingerprint();
+        if let Some(shelf) = &self.shelf {
+            self.shelf = Some(shelf.under(&self.model, self.fingerprint)?);
+        }
         let adapters = stack
             .effective()
             .map(|(adapter, scale)| (adapter.engine().clone(), *scale))
@@ -144,7 +157,11 @@ impl Lane {
         let Some(slot) = self.free_slots.pop() else {
             return Admission::Full(waiting);
         };
-        let cells = self.share(donor, slot, n_shared);
+        let mut cells = self.share(donor, slot, n_shared);
+        if !waiting.answer.wants_prompt_rows() {
+            self.take_from_disk(slot, &waiting.prompt, &mut cells, n_new);
+        }
+        let n_cached = cells.len();
         let mut running = Running {
             n_prompt: waiting.prompt.len(),
             sequence: Sequence {
@@ -154,7 +171,7 @@ impl Lane {
             },
             answer: waiting.answer,
         };
-        running.answer.start(n_shared);
+        running.answer.start(n_cached);
         self.running.push(running);
         Admission::Joined
     }
@@ -405,6 +422,9 @@ impl Lane {
         {
             self.drop_kept(at);
         }
+        if let Some(shelf) = &mut self.shelf {
+            shelf.note(&sequence);
+        }
         self.kept.push(sequence);
         self.trim();
     }
@@ -429,6 +449,9 @@ impl Lane {
     }
 
     fn forget(&mut self, mut sequence: Sequence) {
+        if let Some(shelf) = &mut self.shelf {
+            shelf.forget(sequence.slot);
+        }
         self.context.truncate(sequence.slot, 0);
         self.cells.release(&mut sequence.cells, 0);
         self.free_slots.push(sequence.slot);

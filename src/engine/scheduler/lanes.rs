@@ -81,6 +81,13 @@ impl Lanes {
         }
     }
 
+    /// Hands a block of what finished requests left behind to the prefix cache. False where nothing is left to keep.
+    pub(super) fn keep_on_disk(&mut self) -> bool {
+        self.places
+            .iter_mut()
+            .any(|place| place.lane.keep_on_disk())
+    }
+
     pub(super) fn lane(&mut self, at: usize) -> &mut Lane {
         &mut self.places[at].lane
     }

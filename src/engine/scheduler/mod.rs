@@ -14,6 +14,7 @@ mod lanes;
 mod options;
 mod request;
 mod sequence;
+mod shelf;
 mod stats;
 mod worker;
 

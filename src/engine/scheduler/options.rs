@@ -1,13 +1,15 @@
 //! Sizes of a scheduler.
 
 use crate::engine::model::Model;
+use crate::engine::prefix_cache::PrefixCache;
 use crate::engine::session::SessionOptions;
 use crate::llama::ContextParams;
 
 /// How much a scheduler does at once, and how much memory it may take for it.
 #[derive(Debug, Clone)]
 pub struct SchedulerOptions {
-    /// Tokens of the longest request, prompt and answer, batch sizes and threads, as a session takes them.
+    /// Tokens of the longest request, prompt and answer, batch sizes, threads, KV type and prefix cache, as a session takes
+    /// them.
     pub session: SessionOptions,
     /// Requests that are computed together under one stack.
     pub n_parallel: u32,
@@ -46,6 +48,7 @@ pub(super) struct Sizes {
     /// Tokens of the longest request.
     pub(super) n_ctx: usize,
     pub(super) n_parallel: usize,
+    pub(super) prefix_cache: Option<PrefixCache>,
     /// Contexts at once.
     pub(super) lanes: usize,
 }
@@ -58,12 +61,14 @@ impl SchedulerOptions {
             .n_cells
             .unwrap_or_else(|| n_parallel.saturating_mul(ORDINARY_TOKENS))
             .max(session.n_ctx);
-        let bytes = u64::from(n_cells).saturating_mul(model.kv_bytes_per_token());
+        let bytes_per_token = session.kv_type.bytes_of(model.kv_bytes_per_token());
+        let bytes = u64::from(n_cells).saturating_mul(bytes_per_token);
         let by_bytes = self.kv_bytes.checked_div(bytes).unwrap_or(u64::MAX);
         let by_bytes = usize::try_from(by_bytes).unwrap_or(usize::MAX);
         Sizes {
             n_ctx: session.n_ctx as usize,
             n_parallel: n_parallel as usize,
+            prefix_cache: self.session.prefix_cache.clone(),
             lanes: self.max_stacks.min(by_bytes).max(1),
             context: ContextParams {
                 n_ctx: n_cells,

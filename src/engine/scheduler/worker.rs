@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::lane::{Admission, Lane, Waiting};
@@ -14,6 +14,9 @@ use crate::llama::CancelToken;
 
 /// How long later requests may overtake one for whose stack no context is free. Then nothing is admitted before it.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Time between two blocks for the prefix cache: for the thread that writes, and for requests to come.
+const BETWEEN_BLOCKS: Duration = Duration::from_millis(1);
 
 /// What the thread is told. There is nothing else that it does.
 pub(super) enum Command {
@@ -87,7 +90,7 @@ impl Worker {
         loop {
             let is_idle = self.waiting.is_empty() && self.lanes.is_idle();
             let command = if is_idle && self.unloading.is_empty() {
-                self.commands.recv().map_err(|_| TryRecvError::Disconnected)
+                self.wait()
             } else {
                 self.commands.try_recv()
             };
@@ -100,6 +103,18 @@ impl Worker {
             }
             self.gauge();
         }
+    }
+
+    /// Waits for a command. What finished requests left behind is kept meanwhile.
+    fn wait(&mut self) -> Result<Command, TryRecvError> {
+        while self.lanes.keep_on_disk() {
+            match self.commands.recv_timeout(BETWEEN_BLOCKS) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(TryRecvError::Disconnected),
+                Ok(command) => return Ok(command),
+            }
+        }
+        self.commands.recv().map_err(|_| TryRecvError::Disconnected)
     }
 
     fn drop_cancelled(&mut self) {

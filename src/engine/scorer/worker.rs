@@ -5,7 +5,7 @@ use super::round::SHARED;
 use crate::engine::model::Model;
 use crate::engine::stack::AdapterStack;
 use crate::error::{Error, Result};
-use crate::llama::{Batch, Context, ContextParams, Token};
+use crate::llama::{Batch, Context, ContextParams, KvType, Token};
 
 /// One context, and what is in it.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ impl Worker {
                 n_threads,
                 n_threads_batch: n_threads,
                 embeddings: false,
+                kv_type: KvType::F16,
             },
         )?;
         let adapters = stack

@@ -2,7 +2,7 @@
 
 use super::{Outputs, SEQUENCE, Session};
 use crate::error::{Error, Result};
-use crate::llama::{CancelToken, Token};
+use crate::llama::{CancelToken, KvType, Token};
 
 impl Session {
     /// Whether drafts can be computed with an answer, and change nothing of it: KV that can be cut, and numbers of a token
@@ -13,7 +13,10 @@ impl Session {
     }
 
     fn computes_tokens_alone(&self) -> bool {
-        self.model.computes_tokens_alone() && self.stack.computes_tokens_alone()
+        // Attention of our own is for keys and values in half precision.
+        self.kv_type == KvType::F16
+            && self.model.computes_tokens_alone()
+            && self.stack.computes_tokens_alone()
     }
 
     /// How many tokens of a draft fit beside the next token.

@@ -1,6 +1,6 @@
 //! A session and the prefix cache: taking from it before computing, giving to it after an answer.
 
-use super::super::prefix_cache::KeptPrefixes;
+use super::super::prefix_cache::{KeptPrefixes, Place, Way};
 use super::{SEQUENCE, Session};
 use crate::error::Result;
 use crate::llama::Token;
@@ -8,10 +8,10 @@ use crate::llama::Token;
 impl Session {
     /// Says under which model and adapters to look, after these have changed.
     pub(super) fn find_kept(&mut self) -> Result<()> {
-        let found = self
-            .prefix_cache
-            .as_ref()
-            .map(|cache| KeptPrefixes::new(cache, &self.model, self.fingerprint));
+        let found = self.prefix_cache.as_ref().map(|cache| {
+            let way = Way::Alone(self.kv_type);
+            KeptPrefixes::new(cache, &self.model, self.fingerprint, way)
+        });
         self.kept = found.transpose()?;
         Ok(())
     }
@@ -20,7 +20,7 @@ impl Session {
     pub(in super::super) fn keep(&mut self) {
         let chosen = self.chosen();
         if let Some(kept) = &self.kept {
-            kept.keep(&mut self.context, &self.tokens[..chosen]);
+            kept.keep(&mut self.context, &self.tokens[..chosen], Place::SESSION);
         }
     }
 
@@ -40,7 +40,7 @@ impl Session {
             }
             self.tokens.truncate(first.start);
         }
-        let end = kept.restore(&mut self.context, &found);
+        let end = kept.restore(&mut self.context, &found, Place::SESSION);
         self.tokens
             .extend_from_slice(&prompt[self.tokens.len()..end]);
     }

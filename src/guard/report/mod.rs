@@ -10,8 +10,8 @@ pub mod html;
 pub mod junit;
 pub mod markdown;
 mod plots;
-mod style;
-mod svg;
+pub mod style;
+pub mod svg;
 pub mod text;
 
 use super::certificate::{Body, Certificate, MeasuredAdapter};

@@ -3,6 +3,7 @@
 use super::escape::xml;
 
 /// A drawing that grows by shapes. Lengths are in pixels, at which it is shown unless the page is narrower.
+#[derive(Debug)]
 pub struct Svg {
     width: f64,
     height: f64,
@@ -10,14 +11,19 @@ pub struct Svg {
 }
 
 /// Where a text stands relative to its point.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub enum Anchor {
+    /// It begins there.
     Start,
+    /// Its middle is there.
     Middle,
+    /// It ends there.
     End,
 }
 
 impl Svg {
+    /// Nothing drawn yet.
+    #[must_use]
     pub const fn new(width: f64, height: f64) -> Self {
         Self {
             width,
@@ -26,6 +32,7 @@ impl Svg {
         }
     }
 
+    /// A line in the colours of `class`.
     pub fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         self.shapes.push_str(&format!(
             "<line class=\"{class}\" x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\"/>",
@@ -33,6 +40,7 @@ impl Svg {
         ));
     }
 
+    /// A rectangle; sizes below nothing are none.
     pub fn rect(&mut self, class: &str, corner: (f64, f64), size: (f64, f64)) {
         let (width, height) = (size.0.max(0.0), size.1.max(0.0));
         self.shapes.push_str(&format!(
@@ -51,6 +59,7 @@ impl Svg {
         ));
     }
 
+    /// Lines from point to point.
     pub fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
         let points: Vec<String> = points
             .iter()
@@ -62,6 +71,7 @@ impl Svg {
         ));
     }
 
+    /// A text, escaped.
     pub fn text(&mut self, at: (f64, f64), anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
@@ -77,6 +87,7 @@ impl Svg {
     }
 
     /// The whole drawing; `title` is what a screen reader says.
+    #[must_use]
     pub fn finish(self, title: &str) -> String {
         let Self {
             width,
@@ -92,7 +103,7 @@ impl Svg {
 }
 
 /// A linear scale from values to pixels. Values outside are drawn at the edge.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Scale {
     from: f64,
     to: f64,
@@ -102,6 +113,7 @@ pub struct Scale {
 
 impl Scale {
     /// From `from..to` to `start..end`; a range without width gets one.
+    #[must_use]
     pub fn new(from: f64, to: f64, start: f64, end: f64) -> Self {
         let to = if to > from { to } else { from + 1.0 };
         Self {
@@ -112,12 +124,15 @@ impl Scale {
         }
     }
 
+    /// The place of a value.
+    #[must_use]
     pub fn at(self, value: f64) -> f64 {
         let part = ((value - self.from) / (self.to - self.from)).clamp(0.0, 1.0);
         self.start + part * (self.end - self.start)
     }
 
     /// Round values inside, about `wanted` of them: steps of 1, 2 or 5 times a power of ten.
+    #[must_use]
     pub fn ticks(self, wanted: usize) -> Vec<f64> {
         let rough = (self.to - self.from) / wanted.max(1) as f64;
         let power = 10_f64.powf(rough.log10().floor());

@@ -11,41 +11,60 @@ use llama_cpp_sys_2 as sys;
 use super::Context;
 use crate::llama::log;
 
-/// The sequence of the timeline.
-const TIMELINE: sys::llama_seq_id = 0;
-
-/// The sequence that is written and read. It is empty otherwise.
-const SCRATCH: sys::llama_seq_id = 1;
+/// What a range is of, as llama.cpp counts.
+struct Range32 {
+    timeline: sys::llama_seq_id,
+    /// The sequence that is written and read. It is empty otherwise.
+    scratch: sys::llama_seq_id,
+    start: i32,
+    end: i32,
+}
 
 impl Context {
-    /// The KV of the timeline (sequence 0) at `positions`. `None` where the context has no second sequence or the engine
-    /// refuses.
-    pub fn copy(&mut self, positions: Range<usize>) -> Option<Vec<u8>> {
-        let (start, end) = self.ends(&positions)?;
+    /// The KV of a timeline at `positions`, by way of an empty sequence. `None` where the context has no such sequences or
+    /// the engine refuses.
+    pub fn copy(&mut self, sequences: (u32, u32), positions: Range<usize>) -> Option<Vec<u8>> {
+        let Range32 {
+            timeline,
+            scratch,
+            start,
+            end,
+        } = self.range(sequences, &positions)?;
         // SAFETY: the context is alive, has two sequences (`ends`) in one stream, and the memory is not null.
         let bytes = unsafe {
             let memory = sys::llama_get_memory(self.pointer.as_ptr());
-            sys::llama_memory_seq_cp(memory, TIMELINE, SCRATCH, start, end);
-            let size = sys::llama_state_seq_get_size(self.pointer.as_ptr(), SCRATCH);
+            sys::llama_memory_seq_cp(memory, timeline, scratch, start, end);
+            let size = sys::llama_state_seq_get_size(self.pointer.as_ptr(), scratch);
             let mut bytes = Vec::with_capacity(size);
             let written = sys::llama_state_seq_get_data(
                 self.pointer.as_ptr(),
                 bytes.as_mut_ptr(),
                 size,
-                SCRATCH,
+                scratch,
             );
             // llama.cpp says how many it has written, at most `size`.
             bytes.set_len(written.min(size));
-            sys::llama_memory_seq_rm(memory, SCRATCH, -1, -1);
+            sys::llama_memory_seq_rm(memory, scratch, -1, -1);
             bytes
         };
         (!bytes.is_empty()).then_some(bytes)
     }
 
-    /// Continues the timeline, which must end at `positions.start`, by what [`Self::copy`] gave. False where the bytes
+    /// Continues a timeline, which must end at `positions.start`, by what [`Self::copy`] gave. False where the bytes
     /// are not of this engine, and then nothing has changed.
-    pub fn restore(&mut self, positions: Range<usize>, bytes: &[u8]) -> bool {
-        let Some((start, end)) = self.ends(&positions) else {
+    pub fn restore(
+        &mut self,
+        sequences: (u32, u32),
+        positions: Range<usize>,
+        bytes: &[u8],
+    ) -> bool {
+        let Some(Range32 {
+            timeline,
+            scratch,
+            start,
+            end,
+        }) = self.range(sequences, &positions)
+        else {
             return false;
         };
         let context = self.pointer.as_ptr();
@@ -56,25 +75,25 @@ impl Context {
             unsafe {
                 let memory = sys::llama_get_memory(context);
                 let read =
-                    sys::llama_state_seq_set_data(context, bytes.as_ptr(), bytes.len(), SCRATCH);
+                    sys::llama_state_seq_set_data(context, bytes.as_ptr(), bytes.len(), scratch);
                 read == bytes.len()
-                    && sys::llama_memory_seq_pos_min(memory, SCRATCH) == start
-                    && sys::llama_memory_seq_pos_max(memory, SCRATCH) == end - 1
+                    && sys::llama_memory_seq_pos_min(memory, scratch) == start
+                    && sys::llama_memory_seq_pos_max(memory, scratch) == end - 1
             }
         });
         // SAFETY: as above.
         unsafe {
             let memory = sys::llama_get_memory(context);
             if is_whole {
-                sys::llama_memory_seq_cp(memory, SCRATCH, TIMELINE, start, end);
+                sys::llama_memory_seq_cp(memory, scratch, timeline, start, end);
             }
-            sys::llama_memory_seq_rm(memory, SCRATCH, -1, -1);
+            sys::llama_memory_seq_rm(memory, scratch, -1, -1);
         }
         is_whole
     }
 
-    /// The range as llama.cpp counts, where it can be written and read.
-    fn ends(&self, positions: &Range<usize>) -> Option<(i32, i32)> {
+    /// The range, where it can be written and read.
+    fn range(&self, (timeline, scratch): (u32, u32), positions: &Range<usize>) -> Option<Range32> {
         // SAFETY: the context is alive.
         let (memory, n_sequences) = unsafe {
             let context = self.pointer.as_ptr();
@@ -83,12 +102,14 @@ impl Context {
                 sys::llama_n_seq_max(context),
             )
         };
-        if memory.is_null() || n_sequences < 2 || positions.is_empty() {
+        if memory.is_null() || n_sequences <= timeline.max(scratch) || positions.is_empty() {
             return None;
         }
-        Some((
-            i32::try_from(positions.start).ok()?,
-            i32::try_from(positions.end).ok()?,
-        ))
+        Some(Range32 {
+            timeline: i32::try_from(timeline).ok()?,
+            scratch: i32::try_from(scratch).ok()?,
+            start: i32::try_from(positions.start).ok()?,
+            end: i32::try_from(positions.end).ok()?,
+        })
     }
 }

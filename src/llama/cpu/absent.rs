@@ -8,6 +8,12 @@ pub(super) const fn plug_in() -> bool {
     false
 }
 
+/// Nothing is packed here.
+#[must_use]
+pub const fn packs_weights() -> bool {
+    false
+}
+
 /// llama.cpp takes other ways for one token than for many.
 #[must_use]
 pub const fn tokens_are_computed_alone() -> bool {

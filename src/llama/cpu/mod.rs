@@ -16,6 +16,8 @@ mod delta;
 mod kernel;
 mod node;
 mod pack;
+mod pages;
+mod parts;
 mod plug;
 mod product;
 mod thin;
@@ -23,4 +25,4 @@ mod wide;
 
 pub use delta::MAX_RANK as MAX_ADAPTER_RANK;
 pub(super) use plug::plug_in;
-pub use plug::tokens_are_computed_alone;
+pub use plug::{packs_weights, tokens_are_computed_alone};

@@ -16,6 +16,7 @@ use super::attention;
 use super::delta::{self, Step};
 use super::kernel;
 use super::node::{Share, count};
+use super::pages;
 use super::product;
 
 /// `std::vector<ggml_backend_buffer_type_t>`: begin, end, end of the memory.
@@ -164,6 +165,12 @@ pub(in crate::llama) fn plug_in() -> bool {
     IS_THERE.load(Ordering::Relaxed)
 }
 
+/// Whether weights in Q4_1 and Q8_0 are packed.
+#[must_use]
+pub fn packs_weights() -> bool {
+    plug_in()
+}
+
 /// Whether attention and adapters are computed here, so that a token's numbers do not depend on what it is computed together
 /// with. Products of weights are another matter: that depends on their type.
 #[must_use]
@@ -251,6 +258,10 @@ unsafe extern "C" fn alloc_buffer(ours: *mut BufferType, size: usize) -> *mut Bu
     unsafe {
         let plain = sys::ggml_backend_cpu_buffer_type();
         let buffer = sys::ggml_backend_buft_alloc_buffer(plain, size).cast::<Buffer>();
+        if !buffer.is_null() {
+            let memory = sys::ggml_backend_buffer_get_base(buffer.cast());
+            pages::in_large_pages(memory.cast(), size);
+        }
         if let Some(buffer) = buffer.as_mut() {
             buffer.buft = ours;
             buffer.set_tensor = Some(set_tensor);
@@ -278,6 +289,8 @@ unsafe extern "C" fn set_tensor(
         }
         let rows = std::slice::from_raw_parts(data.cast::<u8>(), size);
         product::store(tensor, rows);
+        // llama.cpp maps the whole file, and reads elsewhere into a buffer that it fills anew for each weight.
+        pages::let_go(rows.as_ptr(), size);
     }
 }
 

@@ -6,6 +6,7 @@ use llama_cpp_sys_2 as sys;
 use super::kernel::{self, INPUTS, Rounded, Sixteen};
 use super::node::{Share, count, vector};
 use super::pack::{self, BLOCK, Group, ROWS};
+use super::parts;
 use super::wide::{self, WideGroup};
 
 /// Whether a product has weights that can be packed and an input of plain numbers in memory.
@@ -39,11 +40,11 @@ pub(super) unsafe fn store(weight: &sys::ggml_tensor, rows: &[u8]) {
         if weight.type_ == sys::GGML_TYPE_Q8_0 {
             let n = rows.len() / size_of::<WideGroup>();
             let groups = std::slice::from_raw_parts_mut(weight.data.cast::<WideGroup>(), n);
-            wide::pack(rows, columns, groups);
+            parts::in_parts(rows, columns, groups, wide::pack);
         } else {
             let n = rows.len() / size_of::<Group>();
             let groups = std::slice::from_raw_parts_mut(weight.data.cast::<Group>(), n);
-            pack::pack(rows, columns, groups);
+            parts::in_parts(rows, columns, groups, pack::pack);
         }
     }
 }
