@@ -41,7 +41,7 @@ def ours(port):
 def llama_cpp_python(file, threads):
     import llama_cpp
 
-    model = llama_cpp.Llama(str(file), embedding=True, n_ctx=2048, n_batch=2048, n_ubatch=2048, n_threads=threads,
+    model = llama_cpp.Llama(str(file), embedding=True, n_ctx=512, n_batch=512, n_ubatch=512, n_threads=threads,
                             n_threads_batch=threads, verbose=False)
     return lambda batch: (np.array(model.embed(batch, normalize=True), dtype=np.float32), None)
 

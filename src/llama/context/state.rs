@@ -30,7 +30,7 @@ impl Context {
             start,
             end,
         } = self.range(sequences, &positions)?;
-        // SAFETY: the context is alive, has two sequences (`ends`) in one stream, and the memory is not null.
+        // SAFETY: the context is alive, has such sequences (`range`) in one stream, and the memory is not null.
         let bytes = unsafe {
             let memory = sys::llama_get_memory(self.pointer.as_ptr());
             sys::llama_memory_seq_cp(memory, timeline, scratch, start, end);
