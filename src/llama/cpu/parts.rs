@@ -1,5 +1,7 @@
 //! A weight is packed by several threads, each a part of its rows: reading a large one takes as long as memory does.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::pack::{BLOCK, ROWS};
 
 /// Bytes below which a thread more costs as much as it saves.
@@ -21,18 +23,20 @@ pub(super) fn in_parts<G: Send>(
     }
     let sixteens = n_sixteens.div_ceil(n_parts);
     let bytes = rows.len() / n_sixteens * sixteens;
-    std::thread::scope(|scope| {
-        let pack = &pack;
-        let mut parts = rows
-            .chunks(bytes)
-            .zip(groups.chunks_mut(sixteens * groups_a_sixteen));
-        let own = parts.next();
-        for (rows, groups) in parts {
-            scope.spawn(move || pack(rows, n_columns, groups));
-        }
-        if let Some((rows, groups)) = own {
+    let groups = groups.chunks_mut(sixteens * groups_a_sixteen);
+    let parts = Mutex::new(rows.chunks(bytes).zip(groups));
+    let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        while let Some((rows, groups)) = next() {
             pack(rows, n_columns, groups);
         }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..n_parts {
+            // Where the system has no thread to give, the others do its part.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
     });
 }
 
