@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::anchor::Anchor;
-use super::compute::{Aim, Keep, Lora, Pack, Scored, Transformer};
+use super::compute::{Aim, Keep, Likely, Lora, Pack, Scored, Transformer};
 use super::dice::Dice;
 use super::example::Example;
 use super::optimizer::{AdamW, clip};
@@ -254,15 +254,11 @@ impl Weights {
         at: usize,
         scored: &mut Vec<Scored<'a>>,
     ) {
-        let places = (row.first..).zip(&row.likely);
-        scored.extend(places.map(|(index, likely)| Scored {
-            row: pack.row(at, index - 1),
-            aim: match self.hold {
-                Hold::Divergence => Aim::Likely(likely),
-                Hold::Tokens => Aim::Token(row.tokens[index]),
-            },
-            weight: self.replay,
-        }));
+        let aim = |token, likely| match self.hold {
+            Hold::Divergence => Aim::Likely(likely),
+            Hold::Tokens => Aim::Token(token),
+        };
+        scored.extend(scored_by(row, pack, at, self.replay, aim));
     }
 
     fn push_beside<'a>(
@@ -272,13 +268,25 @@ impl Weights {
         at: usize,
         scored: &mut Vec<Scored<'a>>,
     ) {
-        let places = (row.first..).zip(&row.likely);
-        scored.extend(places.map(|(index, likely)| Scored {
-            row: pack.row(at, index - 1),
-            aim: Aim::Instead(row.tokens[index], likely),
-            weight: self.beside,
-        }));
+        scored.extend(scored_by(row, pack, at, self.beside, Aim::Instead));
     }
+}
+
+/// The tokens of `row`, each with what it is held to: made by `aim` of the token and of what the base held likely.
+fn scored_by<'a>(
+    row: &'a ReplayRow,
+    pack: &Pack,
+    at: usize,
+    weight: f32,
+    aim: impl Fn(u32, &'a Likely) -> Aim<'a>,
+) -> impl Iterator<Item = Scored<'a>> {
+    (row.first..)
+        .zip(&row.likely)
+        .map(move |(index, likely)| Scored {
+            row: pack.row(at, index - 1),
+            aim: aim(row.tokens[index], likely),
+            weight,
+        })
 }
 
 /// The rows of a step: all rows in an order of chance, then all in another, and so on.

@@ -1,9 +1,10 @@
 //! What llama-bench says of every test, by its names. What this program has no option for has llama-bench's default.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde::Serialize;
 use unforget::engine::{ContextParams, Model, compiled_backends, devices};
+use unforget::guard::certificate::rfc3339;
 
 /// The fields before those of the test itself, in llama-bench's order.
 #[derive(Debug, Clone, Serialize)]
@@ -97,49 +98,5 @@ impl Setup {
 
 /// Now, as `2026-01-31T12:00:00Z`.
 pub(super) fn now() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
-    at(seconds)
-}
-
-fn at(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = date_of(days);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// Year, month and day, `days` after 1970-01-01: Hinnant's `civil_from_days`, for days that are not before it.
-fn date_of(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = era * 400 + year + u64::from(month <= 2);
-    (year, month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_709_251_199, "2024-02-29T23:59:59Z"),
-            (1_795_653_030, "2026-11-26T00:30:30Z"),
-        ] {
-            assert_eq!(at(seconds), text);
-        }
-    }
+    rfc3339(SystemTime::now())
 }

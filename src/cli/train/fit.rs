@@ -1,5 +1,6 @@
 //! What is kept of a forward pass, so that training fits into memory.
 
+use unforget::engine::available_memory;
 use unforget::train::compute::{Keep, Transformer};
 use unforget::train::{Estimate, Material, Recipe};
 use unforget::{Error, Result};
@@ -13,7 +14,11 @@ pub struct Limit(Option<u64>);
 impl Limit {
     /// The one that was given, in MB; else what the system says is available, if it does.
     pub fn of(given: Option<u64>) -> Self {
-        Self(given.map(|mb| mb.saturating_mul(MB)).or_else(available))
+        Self(
+            given
+                .map(|mb| mb.saturating_mul(MB))
+                .or_else(available_memory),
+        )
     }
 
     /// Refuses weights that do not fit before they are dequantized.
@@ -76,14 +81,4 @@ fn refused(limit: u64, expected: String) -> Error {
         value: format!("{} MB", limit / MB),
         expected,
     }
-}
-
-/// What Linux holds available; elsewhere nothing is said.
-fn available() -> Option<u64> {
-    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kib.checked_mul(1024)
 }
