@@ -3,9 +3,9 @@
 //! say how much of it to do, `CALIBRATION_FIRST` (1) at which seed to begin, so that it can be done in parts: 40 and 20
 //! take an hour at the gate on two cores, which is why so few are the default.
 //!
-//! A null is a random adapter whose deltas are 0.2 % of the weights; damage is a larger one, with its cost in points of
-//! right choices, on the groups that the base does better on than guessing, measured on a few of that size. Prints
-//! Markdown, and each verdict as it falls.
+//! A null is a random adapter whose deltas are 0.2 % of the weights; damage is a larger one. Adapters of one size cost
+//! differently, so the cost of each is measured, in points of right choices on the groups that the base does better on
+//! than guessing. Prints Markdown, and each verdict as it falls.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -27,11 +27,17 @@ use unforget_quant::lora::{RandomAdapter, write_random};
 const NULL: f32 = 0.002;
 /// Shares for planted damage, found by trying to cost about 5, 10 and 20 points.
 const PLANTED: &str = "0.055,0.07,0.12";
+/// Points that damage of all sizes is sorted by at the end: less than 5, about 5, about 10, about 20 and more than that.
+const COSTS: [(f64, f64); 5] = [
+    (f64::NEG_INFINITY, 3.5),
+    (3.5, 7.5),
+    (7.5, 14.0),
+    (14.0, 26.0),
+    (26.0, f64::INFINITY),
+];
 /// What a cost is measured on: the groups that the demo base does better on than guessing, as a check says. Elsewhere it has
 /// no right choices to lose.
 const TELLING: [&str; 2] = ["arithmetic", "code_format"];
-/// Adapters of a size whose cost is measured.
-const COST_SEEDS: u64 = 4;
 
 fn number(name: &str, default: u64) -> u64 {
     let set = std::env::var(name).ok().and_then(|text| text.parse().ok());
@@ -83,8 +89,8 @@ impl Bench {
         Ok(100.0 * lost / f64::max(n, 1.0))
     }
 
-    fn row(&self, what: &str, size: f32, seeds: Range<u64>, tier: Tier) -> Result<()> {
-        let (mut counts, mut kl, n) = ([0; 3], 0.0, seeds.end - seeds.start);
+    fn row(&self, what: &str, size: f32, seeds: Range<u64>, tier: Tier) -> Result<Vec<Verdict>> {
+        let (mut verdicts, mut kl) = (Vec::new(), 0.0);
         for seed in seeds {
             let checked = self.check(&self.suite, size, seed, &options(tier))?;
             let outcome = checked.outcome;
@@ -97,18 +103,42 @@ impl Bench {
                 outcome.reason
             ));
             kl += outcome.kl.map_or(0.0, |kl| kl.mean);
-            counts[match outcome.verdict {
-                Verdict::Fail => 0,
-                Verdict::Undecided => 1,
-                Verdict::Pass => 2,
-            }] += 1;
+            verdicts.push(outcome.verdict);
         }
-        let [fail, undecided, pass] = counts;
-        let kl = kl / n.max(1) as f64;
-        show(&format!(
-            "| {what} | {size} | {kl:.4} | {n} | {fail} | {undecided} | {pass} |"
+        let kl = kl / verdicts.len().max(1) as f64;
+        show(&line(
+            what,
+            &size.to_string(),
+            &format!("{kl:.4}"),
+            &verdicts,
         ));
-        Ok(())
+        Ok(verdicts)
+    }
+}
+
+fn line(what: &str, size: &str, kl: &str, verdicts: &[Verdict]) -> String {
+    let [fail, undecided, pass] =
+        [Verdict::Fail, Verdict::Undecided, Verdict::Pass].map(|wanted| {
+            verdicts
+                .iter()
+                .filter(|verdict| **verdict == wanted)
+                .count()
+        });
+    let n = verdicts.len();
+    format!("| {what} | {size} | {kl} | {n} | {fail} | {undecided} | {pass} |")
+}
+
+/// What the damage that cost so many points was judged as, of whichever size it is.
+fn by_cost(judged: &[(f64, Verdict)]) {
+    for (from, to) in COSTS {
+        let within = judged.iter().filter(|(cost, _)| (from..to).contains(cost));
+        let verdicts: Vec<Verdict> = within.map(|(_, verdict)| *verdict).collect();
+        show(&line(
+            &format!("cost {from} to {to} points"),
+            "",
+            "",
+            &verdicts,
+        ));
     }
 }
 
@@ -150,13 +180,16 @@ fn main() -> Result<()> {
     }
     let planted = first..first + n_planted;
     let sizes = std::env::var("CALIBRATION_SIZES").unwrap_or_else(|_| PLANTED.to_owned());
+    let mut judged = Vec::new();
     for size in sizes.split(',').filter_map(|size| size.trim().parse().ok()) {
-        let costs = (1..=COST_SEEDS).map(|seed| bench.cost(size, seed));
+        let costs = planted.clone().map(|seed| bench.cost(size, seed));
         let costs = costs.collect::<Result<Vec<f64>>>()?;
         let mean = costs.iter().sum::<f64>() / costs.len() as f64;
         let each: Vec<String> = costs.iter().map(|cost| format!("{cost:.1}")).collect();
         let what = format!("costs {mean:.1} points ({})", each.join(", "));
-        bench.row(&what, size, planted.clone(), tier)?;
+        let verdicts = bench.row(&what, size, planted.clone(), tier)?;
+        judged.extend(costs.into_iter().zip(verdicts));
     }
+    by_cost(&judged);
     Ok(())
 }
