@@ -5,7 +5,9 @@
 //! C statuses map from.
 
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
+use crate::date::date_and_time;
 use crate::engine::Footprint;
 
 /// Result of every fallible call in this crate.
@@ -317,7 +319,7 @@ pub enum Error {
     /// Another process is writing to a collection.
     #[error(
         "collection '{collection}' is busy: {} is writing to it{}; wait for it to end, or stop it, and run the same command again",
-        writer(.pid), date(.since)
+        writer(.pid), opened(.since)
     )]
     Busy {
         /// The collection's name.
@@ -454,29 +456,17 @@ fn writer(pid: &Option<u32>) -> String {
     }
 }
 
-/// ` since 2026-01-31 12:00:00 UTC`; days to a date after Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-fn date(seconds: &Option<u64>) -> String {
+/// ` since 2026-01-31 12:00:00 UTC`.
+fn opened(seconds: &Option<u64>) -> String {
     let Some(seconds) = *seconds else {
         return String::new();
     };
-    let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    let year = era * 400 + year + next;
-    format!(
-        " since {year}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
-        time / 3_600,
-        time / 60 % 60,
-        time % 60
-    )
+    // Beyond what a clock can say it is no moment, and left out.
+    let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    time.map_or_else(String::new, |time| {
+        let (date, time) = date_and_time(time);
+        format!(" since {date} {time} UTC")
+    })
 }
 
 fn hint(nearest: &Option<String>) -> String {
@@ -488,12 +478,12 @@ fn hint(nearest: &Option<String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::date;
+    use super::opened;
 
     #[test]
     fn seconds_become_a_date() {
-        assert_eq!(date(&Some(951_782_400)), " since 2000-02-29 00:00:00 UTC");
+        assert_eq!(opened(&Some(951_782_400)), " since 2000-02-29 00:00:00 UTC");
         assert_eq!(date(&Some(1_767_225_599)), " since 2025-12-31 23:59:59 UTC");
-        assert_eq!(date(&None), "");
+        assert_eq!(opened(&None), "");
     }
 }

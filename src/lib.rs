@@ -51,6 +51,7 @@
 //! Building needs cmake, a C++ compiler and libclang. Other languages use the C interface of the crate `unforget-ffi`.
 
 pub mod collections;
+pub mod date;
 pub mod engine;
 mod error;
 pub mod guard;

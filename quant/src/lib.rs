@@ -29,6 +29,7 @@ pub mod merge;
 pub mod quantize;
 pub mod rewrite;
 pub mod safetensors;
+pub mod splitmix;
 pub mod synthetic;
 
 pub use error::{Error, Result};

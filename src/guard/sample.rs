@@ -3,12 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use super::budget::Budget;
-use super::certificate::{Body, Identity, MeasuredAdapter, rfc3339};
+use super::certificate::{Body, Identity, MeasuredAdapter};
 use super::frontier::SweepPoint;
 use super::measurement::{Measurements, NoiseFloor, Pair, Series, TextDivergence, Work};
 use super::metric::Metric;
 use super::overlap;
 use super::verdict::{Verdict, judge_all};
+use crate::date::rfc3339;
 use crate::engine::{ContentHash, LayerProfile};
 
 /// An id and a name that every renderer has to escape.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::factors::Factors;
 use super::method::Method;
 use crate::Result;
+use crate::splitmix::mix;
 
 /// Adds to `values`, some `rows` of a weight, what `method` makes of the deltas.
 pub(super) fn apply(
@@ -83,14 +84,6 @@ fn key(seed: u64, number: u64, target: &str) -> u64 {
     target
         .bytes()
         .fold(start, |key, byte| mix(key ^ u64::from(byte)))
-}
-
-/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): one step from state `x`.
-fn mix(x: u64) -> u64 {
-    let mut z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use serde::Serialize;
+use unforget::date::rfc3339;
 use unforget::engine::{ContextParams, Model, compiled_backends, devices};
-use unforget::guard::certificate::rfc3339;
 
 /// The fields before those of the test itself, in llama-bench's order.
 #[derive(Debug, Clone, Serialize)]

@@ -4,9 +4,10 @@ use std::time::SystemTime;
 
 use super::{Checked, Tier};
 use crate::Result;
+use crate::date::rfc3339;
 use crate::engine::{AdapterStack, Model};
 use crate::guard::budget::Budget;
-use crate::guard::certificate::{Body, Identity, MeasuredAdapter, rfc3339};
+use crate::guard::certificate::{Body, Identity, MeasuredAdapter};
 use crate::guard::overlap::{self, Overlap};
 use crate::guard::suite::{Group, Suite};
 

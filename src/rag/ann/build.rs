@@ -10,6 +10,8 @@
 
 use std::sync::Mutex;
 
+use unforget_quant::splitmix::mix;
+
 use super::bits::Bits;
 use super::kernel::{Kernel, QueryCodes, Rows};
 use super::walk::{Candidate, DEGREE, NO_NODE, Net, Word, with_scratch};
@@ -81,7 +83,7 @@ impl Build<'_> {
     /// together.
     fn order(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0u32..).take(self.nodes).collect();
-        order.sort_by_cached_key(|&node| mixed(u64::from(node)));
+        order.sort_by_cached_key(|&node| mix(u64::from(node)));
         order
     }
 
@@ -249,12 +251,4 @@ fn write(graph: &mut Graph, node: u32, ends: impl Iterator<Item = u32>) {
             *edge = end.to_le_bytes();
         }
     }
-}
-
-/// A number that looks random and is the same each time (SplitMix64).
-fn mixed(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use unforget_quant::splitmix::SplitMix64;
+
 use super::bits::Bits;
 use super::build::Build;
 use super::codes::{Histogram, Scale, stride};
@@ -14,19 +16,13 @@ use crate::rag::vectors::{Best, Scored, dot, to_bytes};
 
 const DIMENSION: usize = 96;
 
-/// Numbers that look random, the same each time (SplitMix64).
-struct Noise(u64);
+/// Numbers that look random, the same each time.
+struct Noise(SplitMix64);
 
 impl Noise {
     /// About normal: the sum of twelve uniform numbers.
     fn next(&mut self) -> f32 {
-        let uniform = |_| {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = self.0;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            f32::from(u16::try_from(z >> 48).unwrap_or(0)) / 65_536.0
-        };
+        let uniform = |_| f32::from(u16::try_from(self.0.next() >> 48).unwrap_or(0)) / 65_536.0;
         (0..12).map(uniform).sum::<f32>() - 6.0
     }
 
@@ -39,7 +35,7 @@ impl Noise {
 
 /// Texts on `n / 100` topics, and a question on each.
 fn clustered(n: usize) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
-    let noise = &mut Noise(1);
+    let noise = &mut Noise(SplitMix64::new(1));
     let flat = [0.0; DIMENSION];
     let topics: Vec<_> = (0..n / 100).map(|_| noise.unit(&flat, 1.0)).collect();
     let cycle = topics.iter().cycle().take(n);
