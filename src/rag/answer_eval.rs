@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use super::answer_score::AnswerScores;
 use super::ask::{AskOptions, Status, ask};
-use super::beir::BeirQuery;
 use super::benchmark::{Benchmark, Steps, percentile, step};
 use super::citation::Claim;
 use super::embed::Embed;
@@ -73,19 +72,10 @@ impl Benchmark {
         options: &AskOptions,
         progress: &mut Steps<'_>,
     ) -> Result<AnswerReport> {
-        let asked: Vec<(&BeirQuery, &str)> = self
-            .beir
-            .queries
-            .iter()
-            .filter(|query| self.beir.judgements.contains_key(&query.id))
-            .filter_map(|query| Some((query, query.answer.as_deref()?)))
-            .collect();
-        if asked.is_empty() {
-            return Err(self.lacks("at least one query with a judgement and an `answer`"));
-        }
+        let asked = self.answered_queries()?;
         let asked = evenly(&asked, sample.unwrap_or(asked.len()));
         let mut answers = Vec::with_capacity(asked.len());
-        for (nth, &(query, expected)) in asked.iter().enumerate() {
+        for (nth, (query, expected)) in asked.iter().enumerate() {
             step(progress, nth, asked.len())?;
             let begun = Instant::now();
             let answer = ask(
@@ -98,7 +88,7 @@ impl Benchmark {
             answers.push(AnsweredQuestion {
                 query: query.id.clone(),
                 question: query.text.clone(),
-                expected: expected.to_owned(),
+                expected: expected.clone(),
                 scores: AnswerScores::of(&answer.bare, expected),
                 text: answer.outcome.text,
                 status: answer.status,
@@ -112,10 +102,10 @@ impl Benchmark {
 }
 
 /// `n` of `all`, evenly spread, in order.
-fn evenly<T: Copy>(all: &[T], n: usize) -> Vec<T> {
+fn evenly<T: Clone>(all: &[T], n: usize) -> Vec<T> {
     let n = n.min(all.len());
     (0..n)
-        .filter_map(|nth| all.get(nth * all.len() / n).copied())
+        .filter_map(|nth| all.get(nth * all.len() / n).cloned())
         .collect()
 }
 

@@ -26,7 +26,7 @@ pub struct BeirDocument {
 }
 
 /// A question.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct BeirQuery {
     /// Its name in the judgements.
     #[serde(rename = "_id")]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::beir::{Beir, BeirDocument};
+use super::beir::{Beir, BeirDocument, BeirQuery};
 use super::collection::Collection;
 use super::embed::Embed;
 use super::ingest::IngestOptions;
@@ -65,6 +65,19 @@ impl Benchmark {
     /// The collection of its corpus, to be set up before it is measured.
     pub fn collection(&mut self) -> &mut Collection {
         &mut self.collection
+    }
+
+    /// The judged queries that carry an answer, each with it, in the order of the file.
+    pub(super) fn answered_queries(&self) -> Result<Vec<(BeirQuery, String)>> {
+        let judged = |query: &&BeirQuery| self.beir.judgements.contains_key(&query.id);
+        let queries = self.beir.queries.iter().filter(judged);
+        let asked: Vec<_> = queries
+            .filter_map(|query| Some((query.clone(), query.answer.clone()?)))
+            .collect();
+        if asked.is_empty() {
+            return Err(self.lacks("at least one query with a judgement and an `answer`"));
+        }
+        Ok(asked)
     }
 
     pub(super) fn lacks(&self, expected: &str) -> Error {

@@ -1,7 +1,7 @@
 //! `unforget docs eval`: retrieval, and answers with it, measured on a benchmark.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use unforget::Result;
 use unforget::engine::Session;
 use unforget::rag::{
     AnswerReport, AnswerStyle, AskOptions, Benchmark, EngineEmbedder, EvalReport, GraphReport,
-    RankingScores, SearchMode,
+    QuotingRows, RankingScores, Room, SearchMode,
 };
 use unforget::registry::Registry;
 
@@ -19,7 +19,8 @@ use crate::cli::{Context, ask, interrupt, output, progress, resolve};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     unforget docs eval ~/beir/scifact --mode hybrid --mode dense --mode keyword\n  \
-    unforget docs eval ~/beir/squad --answers --sample 50 -n 96\n\n\
+    unforget docs eval ~/beir/squad --answers --sample 50 -n 96\n  \
+    unforget docs eval ~/beir/squad --split train --rows quotes.jsonl\n\n\
 For --answers the queries carry a short `answer`. A question is asked as `unforget ask` asks it. Reported are SQuAD's\n\
 exact match and token F1, how often the short answer is contained, in whole words, and how often every sentence is\n\
 supported by a passage.")]
@@ -47,6 +48,10 @@ pub struct Args {
     /// Ask the model each question too, and judge what it answers
     #[arg(long)]
     answers: bool,
+
+    /// Write each question with the sentence that holds its answer as a row, for `unforget train`
+    #[arg(long, value_name = "FILE")]
+    rows: Option<PathBuf>,
 
     /// Ask so many questions only, taken evenly from the whole file
     #[arg(long, requires = "answers", value_name = "N")]
@@ -78,6 +83,17 @@ struct Report {
     graph: Option<GraphReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     answers: Option<AnswerReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Rows>,
+}
+
+/// Rows that were written for training.
+#[derive(Serialize)]
+struct Rows {
+    path: PathBuf,
+    written: usize,
+    /// Questions whose answer stands in no sentence that was found.
+    without: usize,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
@@ -105,7 +121,7 @@ fn measure(
     context: &Context,
     registry: &Registry,
     embedder: &mut EngineEmbedder,
-    scratch: &std::path::Path,
+    scratch: &Path,
     bar: &ProgressBar,
 ) -> Result<Report> {
     let cancel = interrupt::token();
@@ -138,28 +154,58 @@ fn measure(
         bar.set_message("graph");
         graph = Some(benchmark.graph(scratch, embedder, &mut show)?);
     }
-    let mut answers = None;
-    if args.answers {
-        bar.set_message("asking");
+    let (mut answers, mut rows) = (None, None);
+    if args.answers || args.rows.is_some() {
         let resolved = resolve::open(&args.model, &context.home)?;
-        let mut session =
-            Session::new(&resolved.model, &ask::sizes_for_documents(sizes, &resolved))?;
-        session.set_adapters(resolved.stack.clone())?;
+        let sizes = ask::sizes_for_documents(sizes, &resolved);
         let options = AskOptions {
             passages: args.passages,
             style: args.style,
             generate: args.generate.resolve()?,
             ..AskOptions::default()
         };
-        let sample = args.sample;
-        answers = Some(benchmark.answers(sample, embedder, &mut session, &options, &mut show)?);
+        let mut session = Session::new(&resolved.model, &sizes)?;
+        if let Some(path) = &args.rows {
+            bar.set_message("writing rows");
+            let room = Room {
+                n_ctx: session.n_ctx(),
+                taken: 0,
+                count: &|text| resolved.model.count_tokens(text).unwrap_or(usize::MAX),
+            };
+            let found = benchmark.quoting_rows(embedder, &room, &options, &mut show)?;
+            rows = Some(Rows::write(path, &found)?);
+        }
+        if args.answers {
+            bar.set_message("asking");
+            session.set_adapters(resolved.stack.clone())?;
+            let sample = args.sample;
+            answers =
+                Some(benchmark.answers(sample, embedder, &mut session, &options, &mut show)?);
+        }
     }
     Ok(Report {
         first: modes.first().cloned(),
         modes,
         graph,
         answers,
+        rows,
     })
+}
+
+impl Rows {
+    fn write(path: &Path, found: &QuotingRows) -> Result<Self> {
+        let lines: Vec<String> = found
+            .rows
+            .iter()
+            .map(|row| serde_json::json!(row).to_string() + "\n")
+            .collect();
+        fs_err::write(path, lines.concat())?;
+        Ok(Self {
+            path: path.to_owned(),
+            written: found.rows.len(),
+            without: found.without,
+        })
+    }
 }
 
 fn print(out: &mut dyn std::io::Write, report: &Report) -> std::io::Result<()> {
@@ -192,6 +238,14 @@ fn print(out: &mut dyn std::io::Write, report: &Report) -> std::io::Result<()> {
             out,
             &["vectors alone", "recall@10", "MRR@10", "nDCG@10"],
             &rows,
+        )?;
+    }
+    if let Some(rows) = &report.rows {
+        let (n, path) = (rows.written, rows.path.display());
+        writeln!(
+            out,
+            "\n{n} rows in {path}; the answers to {} more questions stand in no sentence that was found",
+            rows.without
         )?;
     }
     let Some(answers) = &report.answers else {
