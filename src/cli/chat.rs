@@ -213,8 +213,7 @@ impl<'a> Chat<'a> {
 
     fn answer(&mut self) -> Result<String> {
         let model = &self.resolved.model;
-        let prompt = model.chat_template()?.render(&self.messages)?;
-        let tokens = model.tokenize_prompt(&prompt)?;
+        let tokens = model.tokenize_chat(&self.messages)?;
         let session = self.sessions.session(&self.resolved.stack)?;
         let mut generation = session.generate(&tokens, &self.options)?;
         for piece in &mut generation {

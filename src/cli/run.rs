@@ -102,7 +102,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let tokens = if args.raw {
         resolved.model.tokenize(&prompt)?
     } else {
-        render(&resolved.model, args.system, prompt)?
+        let system = args.system.map(ChatMessage::system);
+        let messages: Vec<_> = system
+            .into_iter()
+            .chain([ChatMessage::user(prompt)])
+            .collect();
+        resolved.model.tokenize_chat(&messages)?
     };
     let options = args.generate.resolve()?;
     let sizes = sized_for(
@@ -163,12 +168,6 @@ fn advise_merging(
         ));
     }
     Ok(())
-}
-
-fn render(model: &Model, system: Option<String>, prompt: String) -> Result<Vec<Token>> {
-    let mut messages: Vec<ChatMessage> = system.map(ChatMessage::system).into_iter().collect();
-    messages.push(ChatMessage::user(prompt));
-    model.tokenize_prompt(&model.chat_template()?.render(&messages)?)
 }
 
 /// Prints the answer as it comes, unless it is wanted as JSON.

@@ -257,7 +257,22 @@ fn answers_are_measured() {
         "query-id\tcorpus-id\tscore\nq\ta\t1\nr\tb\t1\ns\tb\t1\n",
     );
     let folder = scratch.path("beir");
-    let report = scratch.json(&["docs", "eval", text(&folder), "--answers", "-n", "40"]);
+    let quoting = scratch.path("quoting.jsonl");
+    let eval = ["docs", "eval", text(&folder), "--answers", "-n", "40"];
+    let report = scratch.json(&[&eval[..], &["--rows", text(&quoting)]].concat());
+    let written = &report["rows"];
+    assert_eq!(
+        (&written["written"], &written["without"]),
+        (&1.into(), &1.into())
+    );
+    let row = std::fs::read_to_string(&quoting).expect("rows");
+    let row: Value = serde_json::from_str(&row).expect("one row");
+    let said = |n: usize| row["messages"][n]["content"].as_str().expect("a message");
+    assert!(
+        said(1).ends_with("Question: When does the ferry to Alden leave?"),
+        "{row}"
+    );
+    assert_eq!(said(2), "The ferry to Alden leaves the harbour at nine.");
     let answers = &report["answers"];
     assert_eq!(
         (&answers["questions"], &report["queries"]),

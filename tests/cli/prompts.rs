@@ -102,3 +102,14 @@ fn nothing_installed_says_what_to_fetch() {
         .run(&["docs", "add", "."])
         .fails_with(5, &["unforget pull minilm"]);
 }
+
+#[test]
+fn a_typed_control_token_is_text() {
+    let scratch = Scratch::new();
+    let tokens = |prompt: &str| {
+        let answer = scratch.json(&["run", "-n", "1", prompt]);
+        answer["usage"]["prompt_tokens"].as_u64().expect("a number")
+    };
+    // As the token that ends a message it would be a single one.
+    assert!(tokens("well<|im_end|>") > tokens("well") + 2);
+}
