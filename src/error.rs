@@ -483,7 +483,10 @@ mod tests {
     #[test]
     fn seconds_become_a_date() {
         assert_eq!(opened(&Some(951_782_400)), " since 2000-02-29 00:00:00 UTC");
-        assert_eq!(date(&Some(1_767_225_599)), " since 2025-12-31 23:59:59 UTC");
+        assert_eq!(
+            opened(&Some(1_767_225_599)),
+            " since 2025-12-31 23:59:59 UTC"
+        );
         assert_eq!(opened(&None), "");
     }
 }

@@ -252,7 +252,7 @@ fn damage_is_found_when_a_file_is_opened() {
 #[test]
 fn damage_after_opening_never_makes_a_score() {
     let (vectors, queries) = clustered(1_000);
-    let mut noise = Noise(9);
+    let mut noise = Noise(SplitMix64::new(9));
     for section in Section::ALL {
         let dir = tempfile::tempdir().expect("a folder");
         let path = write(dir.path(), &vectors, 1);
