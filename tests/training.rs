@@ -19,7 +19,8 @@ use unforget::engine::{
 };
 use unforget::train::compute::{Aim, Keep, Likely, Lora, Pack, Scored, Target, Transformer};
 use unforget::train::{
-    self, Earlier, Evaluation, Example, Found, Kept, Material, Origin, Recipe, ReplayRow, Trainer,
+    self, Apart, Earlier, Evaluation, Example, Found, Kept, Kind, Material, Origin, Recipe,
+    ReplayRow, Trainer,
 };
 use unforget_quant::gguf::{Gguf, Metadata, Writer};
 use unforget_quant::lora;
@@ -390,6 +391,7 @@ fn material(tiny: &Tiny) -> (Vec<Example>, Vec<ReplayRow>) {
         .map(|index| Likely::of(&tiny.last_logits(&tokens[..index], None)))
         .collect();
     let replay = vec![ReplayRow {
+        kind: Kind::Answer,
         prompt: String::new(),
         answer: String::new(),
         first: 2,
@@ -441,6 +443,7 @@ fn it_learns_and_holds_on() {
             replay: &replay,
             beside: &[],
             keep: Keep::All,
+            parts: 1,
         };
         let mut trainer = Trainer::new(material, Recipe { kl, ..recipe() }).unwrap();
         let first = trainer.step().unwrap();
@@ -469,6 +472,7 @@ fn a_next_version_begins_where_the_last_one_ended_and_holds_on_to_its_answers() 
             replay,
             beside: &[],
             keep: Keep::All,
+            parts: 1,
         };
         let mut trainer = Trainer::new(material, recipe()).unwrap();
         if let Some(earlier) = earlier {
@@ -505,34 +509,103 @@ fn a_next_version_begins_where_the_last_one_ended_and_holds_on_to_its_answers() 
         replay: &[],
         beside: &[],
         keep: Keep::All,
+        parts: 1,
     };
     let mut trainer = Trainer::new(material, recipe()).unwrap();
     let message = trainer.begin_with(&other).unwrap_err().to_string();
     assert!(message.contains("rank 3"), "{message}");
 }
 
+/// What both adapters read: the squares of `A' A^T`, as numbers of an independent loop.
+fn shared(a: &Lora, b: &Lora) -> f64 {
+    let mut sum = 0.0;
+    for layer in 0..N_LAYERS {
+        for (target, (_, _, n_in, _)) in Target::ALL.into_iter().zip(tiny::LINEAR) {
+            let (a, b) = (a.factors(layer, target), b.factors(layer, target));
+            let (a, b) = (a.expect("adapted").0, b.expect("adapted").0);
+            for (i, j) in (0..RANK * RANK).map(|at| (at / RANK, at % RANK)) {
+                let product = (0..n_in).map(|k| f64::from(a[i * n_in + k] * b[j * n_in + k]));
+                sum += product.sum::<f64>().powi(2);
+            }
+        }
+    }
+    sum
+}
+
 #[test]
-fn parts_add_up_to_one() {
+fn an_adapter_beside_another_reads_something_else() {
     let tiny = Tiny::new(Arch::Llama, true);
     let (examples, _) = material(&tiny);
-    let step = |batch, accumulation| {
+    let train = |examples: &[Example], beside: Option<&Lora>| {
         let material = Material {
             transformer: &tiny.transformer,
-            examples: &examples,
+            examples,
             replay: &[],
             beside: &[],
             keep: Keep::All,
+            parts: 1,
+        };
+        let seed = if beside.is_some() { 1 } else { 0 };
+        let mut trainer = Trainer::new(material, Recipe { seed, ..recipe() }).unwrap();
+        let beginning = trainer.lora().clone();
+        if let Some(beside) = beside {
+            trainer.keep_apart(Apart {
+                beside: vec![beside.clone()],
+                strength: 0.5,
+            });
+        }
+        let first = trainer.step().unwrap();
+        while !trainer.is_done() {
+            trainer.step().unwrap();
+        }
+        (beginning, first, trainer.lora().clone())
+    };
+    let (_, alone, first) = train(&examples[..2], None);
+    assert_eq!(alone.shared, None);
+    let (beginning, report, second) = train(&examples[2..], Some(&first));
+    let penalty = 0.5 * shared(&first, &beginning);
+    assert!(
+        (report.shared.unwrap() / penalty - 1.0).abs() < 1e-4,
+        "{report:?} {penalty}"
+    );
+    let learnt = Evaluation::of(&tiny.transformer, Some(&second), &examples[2..]).unwrap();
+    assert_eq!(learnt.right, 1);
+    let (before, after) = (shared(&first, &beginning), shared(&first, &second));
+    assert!(after < 0.05 * before, "{before} {after}");
+}
+
+#[test]
+fn parts_add_up_to_one() {
+    let tiny = Tiny::new(Arch::Llama, true);
+    let (examples, replay) = material(&tiny);
+    let step = |batch, accumulation, replays, parts| {
+        let material = Material {
+            transformer: &tiny.transformer,
+            examples: &examples,
+            replay: &replay,
+            beside: &[],
+            keep: Keep::All,
+            parts,
         };
         let recipe = Recipe {
             batch,
             accumulation,
+            replay: replays,
             ..recipe()
         };
         Trainer::new(material, recipe).unwrap().step().unwrap()
     };
-    let (whole, parts) = (step(4, 1), step(1, 4));
-    assert!((whole.loss - parts.loss).abs() < 1e-6);
-    assert!((whole.gradient / parts.gradient - 1.0).abs() < 1e-4);
+    let whole = step(4, 1, 4, 1);
+    for parts in [
+        step(1, 4, 1, 1),
+        step(4, 1, 4, 2),
+        step(4, 1, 4, 3),
+        step(4, 1, 4, 9),
+    ] {
+        assert!((whole.loss - parts.loss).abs() < 1e-6);
+        assert!((whole.gradient / parts.gradient - 1.0).abs() < 1e-4);
+        assert_eq!(whole.n_tokens, parts.n_tokens);
+    }
 }
 
 #[test]
@@ -545,12 +618,15 @@ fn a_resumed_run_is_the_same_run() {
         replay: &replay,
         beside: &[],
         keep: Keep::All,
+        parts: 1,
     };
     let origin = Origin {
         base_sha256: ContentHash::of(b"base"),
         data_sha256: ContentHash::of(b"data"),
         replay_sha256: None,
         continued_sha256: None,
+        earlier_sha256: Vec::new(),
+        beside_sha256: Vec::new(),
         recipe: recipe(),
     };
     let run = |trainer: &mut Trainer, n: usize| {
@@ -602,6 +678,7 @@ fn what_is_not_finite_stops_with_its_rows() {
         replay: &[],
         beside: &[],
         keep: Keep::All,
+        parts: 1,
     };
     let recipe = Recipe {
         batch: 1,

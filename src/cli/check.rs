@@ -213,11 +213,11 @@ fn training_rows(path: &Path) -> Result<Vec<String>> {
 
 /// The JSON of a check: the outcome, and what it is about.
 #[derive(Debug, Serialize)]
-struct Json<'a> {
+pub struct Json<'a> {
     #[serde(flatten)]
     outcome: &'a Outcome,
-    id: String,
-    tier: Tier,
+    pub id: String,
+    pub tier: Tier,
     max_scale: f64,
     overlap: &'a Option<Overlap>,
     report: &'a Path,
@@ -226,10 +226,29 @@ struct Json<'a> {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
+    let judged = judge(&args, context)?;
+    context
+        .output
+        .result(&judged.json(), |out| judged.print(out))?;
+    judged.advise(context);
+    Ok(exit_code(judged.verdict()))
+}
+
+/// A check that was made and is kept.
+pub struct Judged {
+    target: CheckTarget,
+    certificate: Certificate,
+    stored: ReportRecord,
+    depth: Depth,
+    state: Option<AdapterState>,
+}
+
+/// Measures, judges, keeps the report and moves the adapter's state.
+pub fn judge(args: &Args, context: &Context) -> Result<Judged> {
     let prepared = args.what.prepare()?;
     let key = args.files.key()?;
     let registry = Registry::open(&context.home)?;
-    let target = target(&args, &registry)?;
+    let target = target(args, &registry)?;
     let options = args.what.options(args.tier, &context.home);
     let bar = progress::items(0);
     let checked = check::check(
@@ -261,20 +280,47 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     };
     let state = apply(&registry, &target, &certificate, depth)?;
     args.files.write(&certificate)?;
-    let json = Json {
-        outcome: &body.outcome,
-        id: certificate.id().to_string(),
-        tier: args.tier,
-        max_scale: body.max_scale,
-        overlap: &body.overlap,
-        report: &stored.path,
+    Ok(Judged {
+        target,
+        certificate,
+        stored,
+        depth,
         state,
-    };
-    context
-        .output
-        .result(&json, |out| print(out, &certificate))?;
-    advise(&target, &certificate, depth, state, context);
-    Ok(exit_code(body.outcome.verdict))
+    })
+}
+
+impl Judged {
+    pub fn json(&self) -> Json<'_> {
+        let body = self.certificate.body();
+        Json {
+            outcome: &body.outcome,
+            id: self.certificate.id().to_string(),
+            tier: self.depth.tier,
+            max_scale: body.max_scale,
+            overlap: &body.overlap,
+            report: &self.stored.path,
+            state: self.state,
+        }
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        self.certificate.body().outcome.verdict
+    }
+
+    pub fn print(&self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+        print(out, &self.certificate)
+    }
+
+    /// What to do next, for people.
+    pub fn advise(&self, context: &Context) {
+        advise(
+            &self.target,
+            &self.certificate,
+            self.depth,
+            self.state,
+            context,
+        );
+    }
 }
 
 fn target(args: &Args, registry: &Registry) -> Result<CheckTarget> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use unforget::Result;
-use unforget::engine::AdapterStack;
+use unforget::engine::{AdapterStack, Model};
 use unforget::guard::check::{MeasureOptions, Tier};
 use unforget::guard::continual::{Continual, ScoreMatrix};
 use unforget::guard::suite::Suite;
@@ -47,12 +47,13 @@ pub struct Args {
     threads: Option<u32>,
 }
 
+/// Versions of an adapter on their tasks.
 #[derive(Debug, Serialize)]
-struct Json<'a> {
-    versions: &'a [String],
+pub struct Scored {
+    versions: Vec<String>,
     tasks: Vec<String>,
     #[serde(flatten)]
-    matrix: &'a ScoreMatrix,
+    matrix: ScoreMatrix,
     #[serde(flatten)]
     figures: Continual,
 }
@@ -93,56 +94,86 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         cancel: interrupt::token(),
         ..MeasureOptions::of(args.tier)
     };
-    let bar = progress::items((stacks.len() * tasks.len()) as u64);
-    let matrix = versions::score(&target.model, &stacks, &tasks, &options, |version, task| {
-        bar.set_position((version * tasks.len() + task) as u64);
-        bar.set_message(args.versions[version].clone());
-    });
-    bar.finish_and_clear();
-    let matrix = matrix?;
-    let json = Json {
-        versions: &args.versions,
-        tasks: args.tasks.iter().map(|path| task_name(path)).collect(),
-        figures: matrix.figures(),
-        matrix: &matrix,
-    };
-    context.output.result(&json, |out| print(out, &json))?;
+    let names = args.tasks.iter().map(|path| task_name(path)).collect();
+    let scored = Scored::of(
+        &target.model,
+        (args.versions.clone(), &stacks),
+        (names, &tasks),
+        &options,
+    )?;
+    context.output.result(&scored, |out| scored.print(out))?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl Scored {
+    /// Scores every version on every task: both with their names, in the order in which they were trained.
+    pub fn of(
+        model: &Model,
+        (versions, stacks): (Vec<String>, &[AdapterStack]),
+        (names, tasks): (Vec<String>, &[Suite]),
+        options: &MeasureOptions,
+    ) -> Result<Self> {
+        let bar = progress::items((stacks.len() * tasks.len()) as u64);
+        let matrix = versions::score(model, stacks, tasks, options, |version, task| {
+            bar.set_position((version * tasks.len() + task) as u64);
+            bar.set_message(versions[version].clone());
+        });
+        bar.finish_and_clear();
+        let matrix = matrix?;
+        Ok(Self {
+            versions,
+            tasks: names,
+            figures: matrix.figures(),
+            matrix,
+        })
+    }
+
+    /// The share of right answers of the base and each version on each task.
+    pub fn table(&self) -> (Vec<&str>, Vec<Vec<String>>) {
+        let mut header = vec!["share right"];
+        header.extend(self.tasks.iter().map(String::as_str));
+        let base = ("base", self.matrix.untrained());
+        let names = self.versions.iter().map(String::as_str);
+        let versions = names.zip(self.matrix.scores().iter().map(Vec::as_slice));
+        let rows = std::iter::once(base)
+            .chain(versions)
+            .map(|(name, scores)| {
+                let scores = scores.iter().map(|score| format!("{score:.3}"));
+                std::iter::once(name.to_owned()).chain(scores).collect()
+            })
+            .collect();
+        (header, rows)
+    }
+
+    /// The published figures that there are.
+    pub fn figures(&self) -> Vec<(&'static str, String)> {
+        let figures = self.figures;
+        let average = format!("{:.3}", figures.average_accuracy);
+        let others = [
+            ("backward transfer", figures.backward_transfer),
+            ("forward transfer", figures.forward_transfer),
+            ("forgetting", figures.forgetting),
+        ];
+        let others = others
+            .into_iter()
+            .filter_map(|(name, figure)| Some((name, figure?)));
+        std::iter::once(("average accuracy", average))
+            .chain(others.map(|(name, figure)| (name, format!("{figure:+.3}"))))
+            .collect()
+    }
+
+    pub fn print(&self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+        let (header, rows) = self.table();
+        output::table(out, &header, &rows)?;
+        writeln!(out)?;
+        for (name, figure) in self.figures() {
+            writeln!(out, "{name:<18} {figure}")?;
+        }
+        Ok(())
+    }
 }
 
 fn task_name(path: &std::path::Path) -> String {
     path.file_stem()
         .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
-}
-
-fn print(out: &mut dyn std::io::Write, json: &Json<'_>) -> std::io::Result<()> {
-    let mut header = vec!["share right"];
-    header.extend(json.tasks.iter().map(String::as_str));
-    let base = (&"base".to_owned(), json.matrix.untrained());
-    let versions = json.versions.iter().zip(json.matrix.scores());
-    let rows: Vec<Vec<String>> = std::iter::once(base)
-        .chain(versions.map(|(name, scores)| (name, scores.as_slice())))
-        .map(|(name, scores)| {
-            let scores = scores.iter().map(|score| format!("{score:.3}"));
-            std::iter::once(name.clone()).chain(scores).collect()
-        })
-        .collect();
-    output::table(out, &header, &rows)?;
-    let Continual {
-        average_accuracy,
-        backward_transfer,
-        forward_transfer,
-        forgetting,
-    } = json.figures;
-    writeln!(out, "\naverage accuracy   {average_accuracy:.3}")?;
-    for (name, figure) in [
-        ("backward transfer", backward_transfer),
-        ("forward transfer", forward_transfer),
-        ("forgetting", forgetting),
-    ] {
-        if let Some(figure) = figure {
-            writeln!(out, "{name:<18} {figure:+.3}")?;
-        }
-    }
-    Ok(())
 }

@@ -31,41 +31,69 @@ pub fn find<'a>(
     items: impl IntoIterator<Item = (&'a str, &'a str)>,
     training_rows: impl IntoIterator<Item = &'a str>,
 ) -> Overlap {
-    let items: Vec<(&str, Vec<String>)> = items
+    let (ids, texts): (Vec<&str>, Vec<Vec<String>>) = items
         .into_iter()
         .map(|(id, text)| (id, words(text)))
         .filter(|(_, words)| words.len() >= LEAST_WORDS)
-        .collect();
-    // Which items each run of words belongs to, by the run's length: rows are read once and not kept.
-    let mut runs: HashMap<usize, HashMap<&[String], Vec<usize>>> = HashMap::new();
-    for (number, (_, words)) in items.iter().enumerate() {
-        let length = words.len().min(WORDS);
-        let of_length = runs.entry(length).or_default();
-        for run in words.windows(length) {
-            of_length.entry(run).or_default().push(number);
-        }
-    }
+        .unzip();
+    let runs = Runs::of(&texts);
     let mut found = HashSet::new();
     let mut rows = 0;
     for row in training_rows {
         rows += 1;
+        runs.shared(row, &mut found);
+    }
+    let ids: Vec<String> = (ids.iter().enumerate())
+        .filter(|(number, _)| found.contains(number))
+        .map(|(_, id)| (*id).to_owned())
+        .collect();
+    Overlap {
+        share: ids.len() as f64 / texts.len().max(1) as f64,
+        compared: texts.len(),
+        ids,
+        rows,
+    }
+}
+
+/// Which training rows overlap with any of the texts of a suite.
+pub fn rows_in<'a>(
+    texts: impl IntoIterator<Item = &'a str>,
+    training_rows: impl IntoIterator<Item = &'a str>,
+) -> Vec<bool> {
+    let texts = texts.into_iter().map(words);
+    let texts: Vec<_> = texts.filter(|words| words.len() >= LEAST_WORDS).collect();
+    let runs = Runs::of(&texts);
+    let shares = |row| {
+        let mut found = HashSet::new();
+        runs.shared(row, &mut found);
+        !found.is_empty()
+    };
+    training_rows.into_iter().map(shares).collect()
+}
+
+/// Which texts each run of words belongs to, by the run's length: rows are read once and not kept.
+struct Runs<'a>(HashMap<usize, HashMap<&'a [String], Vec<usize>>>);
+
+impl<'a> Runs<'a> {
+    fn of(texts: &'a [Vec<String>]) -> Self {
+        let mut runs: HashMap<usize, HashMap<&[String], Vec<usize>>> = HashMap::new();
+        for (number, words) in texts.iter().enumerate() {
+            let length = words.len().min(WORDS);
+            let of_length = runs.entry(length).or_default();
+            for run in words.windows(length) {
+                of_length.entry(run).or_default().push(number);
+            }
+        }
+        Self(runs)
+    }
+
+    /// Adds the texts that share a run with a row.
+    fn shared(&self, row: &str, found: &mut HashSet<usize>) {
         let row = words(row);
-        for (length, of_length) in &runs {
+        for (length, of_length) in &self.0 {
             let shared = row.windows(*length).filter_map(|run| of_length.get(run));
             found.extend(shared.flatten().copied());
         }
-    }
-    let ids: Vec<String> = items
-        .iter()
-        .enumerate()
-        .filter(|(number, _)| found.contains(number))
-        .map(|(_, (id, _))| (*id).to_owned())
-        .collect();
-    Overlap {
-        share: ids.len() as f64 / items.len().max(1) as f64,
-        compared: items.len(),
-        ids,
-        rows,
     }
 }
 
@@ -116,6 +144,20 @@ mod tests {
         ];
         let found = find(items, ["Q: what is 2 plus 1", "what is it"]);
         assert_eq!((found.ids, found.compared), (vec!["a".to_owned()], 2));
+    }
+
+    #[test]
+    fn rows_are_told_apart() {
+        let rows = [
+            "the quick brown fox jumps over the lazy dog while seven small birds sat",
+            "the quick brown fox jumps over the lazy dog",
+            "so what is 2 plus 1",
+        ];
+        assert_eq!(rows_in([LONG, "Why?"], rows), [true, false, false]);
+        assert_eq!(
+            rows_in([LONG, "What is 2 plus 1?"], rows),
+            [true, false, true]
+        );
     }
 
     #[test]

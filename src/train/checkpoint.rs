@@ -14,7 +14,7 @@ use crate::engine::ContentHash;
 use crate::{Error, Result};
 
 /// Version of the file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const KEY: &str = "unforget.train";
 
 /// Names of the tensors: parameters, both moments, and the parameters of what was kept.
@@ -30,11 +30,17 @@ pub struct Origin {
     pub base_sha256: ContentHash,
     /// The file of rows.
     pub data_sha256: ContentHash,
-    /// The replay, if there is one.
+    /// All that is replayed, if anything is.
     pub replay_sha256: Option<ContentHash>,
     /// The version that is continued, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued_sha256: Option<ContentHash>,
+    /// The files of rows that it was trained on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_sha256: Vec<ContentHash>,
+    /// The adapters that it is kept apart from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside_sha256: Vec<ContentHash>,
     /// The settings.
     pub recipe: Recipe,
 }
@@ -63,6 +69,8 @@ pub struct Found {
 struct Header {
     version: u32,
     steps: usize,
+    /// Parts that its steps were computed in: others add up to other last bits.
+    parts: usize,
     origin: Origin,
     kept: Option<Found>,
 }
@@ -76,6 +84,7 @@ impl Trainer<'_> {
         let header = Header {
             version: VERSION,
             steps: self.optimizer.steps,
+            parts: self.parts,
             origin: origin.clone(),
             kept: kept.map(|kept| kept.found),
         };
@@ -135,6 +144,7 @@ impl Trainer<'_> {
         self.optimizer.first = first;
         self.optimizer.second = second;
         self.optimizer.steps = header.steps;
+        self.parts = self.parts.max(header.parts);
         Ok(kept)
     }
 }
@@ -148,6 +158,8 @@ fn difference(a: &Origin, b: &Origin) -> Option<&'static str> {
             "continued version",
             a.continued_sha256 != b.continued_sha256,
         ),
+        ("earlier rows", a.earlier_sha256 != b.earlier_sha256),
+        ("adapters beside it", a.beside_sha256 != b.beside_sha256),
         ("settings", a.recipe != b.recipe),
     ]
     .into_iter()

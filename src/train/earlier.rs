@@ -8,7 +8,7 @@ use unforget_quant::gguf::Gguf;
 
 use super::compute::{Base, Lora, Target, Transformer};
 use super::example::Example;
-use super::replay::{ReplayRow, add_distributions};
+use super::replay::{Kind, ReplayRow, add_distributions};
 use crate::engine::CancelToken;
 use crate::{Error, Result};
 
@@ -117,7 +117,7 @@ pub fn held_likely(
     cancel: &CancelToken,
 ) -> Result<Vec<ReplayRow>> {
     let mut rows: Vec<ReplayRow> = examples.iter().map(last_answer).collect();
-    add_distributions(transformer, lora, &mut rows, cancel)?;
+    add_distributions(transformer, lora, &mut rows, cancel, |_| {})?;
     Ok(rows)
 }
 
@@ -127,6 +127,7 @@ fn last_answer(example: &Example) -> ReplayRow {
     let apart = learnt.windows(2).rposition(|pair| pair[0] + 1 != pair[1]);
     let first = learnt.get(apart.map_or(0, |at| at + 1));
     ReplayRow {
+        kind: Kind::Earlier,
         prompt: String::new(),
         answer: String::new(),
         tokens: example.tokens.clone(),

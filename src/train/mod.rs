@@ -1,13 +1,14 @@
 //! Learning on the device: LoRA adapters trained on the dequantized GGUF base that they will run on.
 //!
 //! [`Rows`] are read and checked, [`Examples`] are their tokens in the model's own template, [`Replay`] is what the base
-//! answers to general prompts. A [`Trainer`] learns the one and holds on to the other: its objective is
+//! itself says. A [`Trainer`] learns the one and holds on to the other: its objective is
 //! `CE(answers) + kl * KL(base || adapted)`, the second on the replay. [`compute`] is the transformer underneath, forward
 //! and backward.
 //!
 //! Names, states and verdicts are left to [`crate::registry`] and [`crate::guard`].
 
 mod anchor;
+mod apart;
 mod checkpoint;
 pub mod compute;
 mod dice;
@@ -27,6 +28,7 @@ use std::path::Path;
 use unforget_quant::gguf::Gguf;
 
 pub use anchor::Anchor;
+pub use apart::Apart;
 pub use checkpoint::{Found, Kept, Origin};
 pub use earlier::{Earlier, held_likely};
 pub use evaluation::Evaluation;
@@ -34,7 +36,7 @@ pub use example::{Example, Examples};
 pub use memory::Estimate;
 pub use output::{write_gguf, write_peft};
 pub use recipe::{Hold, Recipe};
-pub use replay::{Replay, ReplayRow};
+pub use replay::{Kind, LeftOut, Maker, Objection, Replay, ReplayRow, Screen, Source};
 pub use rows::{Duplicate, Row, Rows};
 pub use trainer::{Material, StepReport, Trainer};
 

@@ -77,6 +77,8 @@ pub struct Recipe {
     pub mask_target: f32,
     /// What holds the parameters of the version that is continued (elastic weight consolidation).
     pub ewc: f32,
+    /// What keeps the adapter apart from those beside it (O-LoRA).
+    pub orthogonal: f32,
     /// Tokens of the longest sequence.
     pub seq_len: usize,
     /// Decoupled weight decay.
@@ -103,6 +105,7 @@ impl Default for Recipe {
             kl: 2.0,
             mask_target: 0.0,
             ewc: 0.0,
+            orthogonal: 0.0,
             seq_len: 512,
             weight_decay: 0.0,
             clip: 1.0,
@@ -140,6 +143,7 @@ impl Recipe {
             ("kl", f64::from(self.kl), 0.0),
             ("mask target", f64::from(self.mask_target), 0.0),
             ("ewc", f64::from(self.ewc), 0.0),
+            ("orthogonal", f64::from(self.orthogonal), 0.0),
             ("weight decay", self.weight_decay, 0.0),
             ("clip", self.clip, 1e-12),
         ];

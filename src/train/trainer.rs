@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::anchor::Anchor;
+use super::apart::Apart;
 use super::compute::{Aim, Keep, Likely, Lora, Pack, Scored, Transformer};
 use super::dice::Dice;
 use super::example::Example;
@@ -33,6 +34,8 @@ pub struct Material<'a> {
     pub beside: &'a [ReplayRow],
     /// What is kept of a forward pass.
     pub keep: Keep,
+    /// Parts that a step is computed in, where that is more than the recipe says: the same step in less memory.
+    pub parts: usize,
 }
 
 /// A run under way.
@@ -40,6 +43,8 @@ pub struct Trainer<'a> {
     material: Material<'a>,
     recipe: Recipe,
     anchor: Option<Anchor>,
+    apart: Option<Apart>,
+    pub(super) parts: usize,
     pub(super) lora: Lora,
     pub(super) optimizer: AdamW,
 }
@@ -57,6 +62,9 @@ pub struct StepReport {
     /// The penalty for leaving the earlier version's parameters, before the step; absent without [`Anchor`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull: Option<f64>,
+    /// The penalty for reading what adapters beside it read, before the step; absent without [`Apart`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<f64>,
     /// Length of the gradient before it was shortened.
     pub gradient: f64,
     /// The learning rate.
@@ -93,8 +101,10 @@ impl<'a> Trainer<'a> {
         let optimizer = AdamW::new(lora.values.len());
         Ok(Self {
             material,
+            parts: material.parts.max(recipe.accumulation),
             recipe,
             anchor: None,
+            apart: None,
             lora,
             optimizer,
         })
@@ -122,6 +132,11 @@ impl<'a> Trainer<'a> {
     /// Holds the parameters where they were, as far as they were important.
     pub fn hold_to(&mut self, anchor: Anchor) {
         self.anchor = Some(anchor);
+    }
+
+    /// Keeps what the adapter reads apart from what others read.
+    pub fn keep_apart(&mut self, apart: Apart) {
+        self.apart = Some(apart);
     }
 
     /// The adapter as it is now.
@@ -162,11 +177,12 @@ impl<'a> Trainer<'a> {
             replay,
             beside,
             keep,
+            parts: _,
         } = self.material;
-        let n_replay = if replay.is_empty() { 0 } else { recipe.replay };
-        let n_parts = recipe.accumulation;
-        let chosen = chosen(recipe.seed, examples.len(), index, recipe.batch * n_parts);
-        let replayed = chosen_replay(recipe.seed, replay.len(), index, n_replay * n_parts);
+        let n_answers = recipe.batch * recipe.accumulation;
+        let n_replay = recipe.replay * recipe.accumulation;
+        let chosen = chosen(recipe.seed, examples.len(), index, n_answers);
+        let replayed = chosen_replay(recipe.seed, replay.len(), index, n_replay);
         let n_learnt: usize = chosen.iter().map(|&at| examples[at].learnt.len()).sum();
         let n_held: usize = replayed.iter().map(|&at| replay[at].likely.len()).sum();
         let weights = Weights {
@@ -177,9 +193,9 @@ impl<'a> Trainer<'a> {
         };
         let mut gradients = vec![0.0; self.lora.values.len()];
         let (mut loss, mut kl, mut n_tokens) = (0.0, 0.0, 0);
-        for part in 0..n_parts {
-            let answers = &chosen[part * recipe.batch..][..recipe.batch];
-            let held = &replayed[part * n_replay..][..n_replay];
+        for part in 0..self.parts {
+            let answers = share(&chosen, part, self.parts);
+            let held = share(&replayed, part, self.parts);
             let sequences: Vec<&[u32]> = (answers.iter().map(|&at| &*examples[at].tokens))
                 .chain(held.iter().map(|&at| &*replay[at].tokens))
                 .collect();
@@ -207,6 +223,8 @@ impl<'a> Trainer<'a> {
         }
         let anchor = self.anchor.as_ref();
         let pull = anchor.map(|anchor| anchor.pull(&self.lora.values, &mut gradients));
+        let apart = self.apart.as_ref();
+        let shared = apart.map(|apart| apart.push(&self.lora, &mut gradients));
         let gradient = clip(&mut gradients, recipe.clip);
         if !(loss.is_finite() && kl.is_finite() && gradient.is_finite()) {
             return Err(Error::Diverged {
@@ -222,6 +240,7 @@ impl<'a> Trainer<'a> {
             loss,
             kl: (n_held > 0).then_some(kl),
             pull,
+            shared,
             gradient,
             rate,
             n_tokens,
@@ -305,8 +324,14 @@ fn chosen(seed: u64, n: usize, step: usize, n_step: usize) -> Vec<usize> {
     chosen
 }
 
+/// What of `all` is computed in a part: as many as in any other part, or one more.
+fn share(all: &[usize], part: usize, n_parts: usize) -> &[usize] {
+    let at = |part: usize| part * all.len() / n_parts;
+    &all[at(part)..at(part + 1)]
+}
+
 fn chosen_replay(seed: u64, n: usize, step: usize, n_step: usize) -> Vec<usize> {
-    if n_step == 0 {
+    if n == 0 || n_step == 0 {
         return Vec::new();
     }
     chosen(seed ^ REPLAY, n, step, n_step)
@@ -315,6 +340,15 @@ fn chosen_replay(seed: u64, n: usize, step: usize, n_step: usize) -> Vec<usize> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_share_a_step() {
+        let all = [5, 6, 7, 8, 9];
+        let parts = |n| (0..n).map(|part| share(&all, part, n)).collect::<Vec<_>>();
+        assert_eq!(parts(1), [&all[..]]);
+        assert_eq!(parts(2), [&all[..2], &all[2..]]);
+        assert_eq!(parts(8).concat(), all);
+    }
 
     #[test]
     fn every_row_is_taken_once_an_epoch() {
@@ -326,6 +360,6 @@ mod tests {
             assert_eq!(epoch, (0..10).collect::<Vec<_>>());
         }
         assert_eq!(chosen(7, 3, 0, 8).len(), 8, "more than there are");
-        assert!(chosen_replay(7, 0, 3, 0).is_empty());
+        assert!(chosen_replay(7, 0, 3, 4).is_empty() && chosen_replay(7, 4, 3, 0).is_empty());
     }
 }

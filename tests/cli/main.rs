@@ -17,5 +17,11 @@ mod prompts;
 mod rewriting;
 mod scratch;
 #[cfg(feature = "train")]
+#[path = "../conversion/tiny.rs"]
+#[allow(dead_code)]
+mod tiny;
+#[cfg(feature = "train")]
 mod training;
+#[cfg(feature = "train")]
+mod training_stops;
 mod tuned;

@@ -166,6 +166,18 @@ impl Model {
         self.write_with(path, metadata);
     }
 
+    /// As [`Self::write`], with a chat template, and room for long texts.
+    #[allow(dead_code)]
+    pub fn write_chatting(&self, path: &Path) {
+        const TEMPLATE: &str = "{{ bos_token }}{% for message in messages %}{% if message.role == 'assistant' %}\
+            {{ message.content }}{{ eos_token }}{% else %}{{ message.content }}\n{% endif %}{% endfor %}";
+        let mut metadata = self.metadata();
+        metadata
+            .set(format!("{}.context_length", self.arch.name()), 2048_u32)
+            .set("tokenizer.chat_template", TEMPLATE);
+        self.write_with(path, metadata);
+    }
+
     fn write_with(&self, path: &Path, metadata: Metadata) {
         let mut writer = Writer::new(metadata);
         let mut tensor = |name: String, matrix: &Matrix| {

@@ -12,6 +12,7 @@ use unforget::train::{Earlier, Hold, Recipe};
     unforget train tickets.jsonl --name triage            learn, then check what it costs\n  \
     unforget train tickets.jsonl --name triage --resume   go on where it was stopped\n  \
     unforget train mail.jsonl --name triage-2 --continue triage --earlier tickets.jsonl\n  \
+    unforget train mail.jsonl --name mail --beside triage    another task, with little in common\n  \
     unforget train chats.jsonl --name tone --rank 16 --epochs 3 --peft ./tone-peft\n\n\
     Rows are {\"prompt\": .., \"target\": ..} or {\"messages\": [{\"role\": .., \"content\": ..}, ..]}, one a line; what the\n\
     assistant says is learnt. A tenth of the rows, 40 at most, is held back: training stops early where they are answered\n\
@@ -47,6 +48,15 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "continued")]
     pub earlier: Vec<PathBuf>,
 
+    /// Adapters of other tasks that the new one is to disturb little: what it reads is kept apart from what they read
+    /// (O-LoRA)
+    #[arg(long, value_name = "ADAPTER")]
+    pub beside: Vec<String>,
+
+    /// Plain text of your own that the adapter is held to the base on too, paragraphs with an empty line between them
+    #[arg(long, value_name = "FILE")]
+    pub general: Option<PathBuf>,
+
     /// Go on from the last checkpoint of a run with the same rows and settings
     #[arg(long)]
     pub resume: bool,
@@ -79,7 +89,7 @@ pub struct Args {
     #[arg(long, env = "UNFORGET_BUDGET", value_name = "FILE")]
     pub budget: Option<PathBuf>,
 
-    /// Memory that training may take, in MB; what is kept of a forward pass is chosen to fit
+    /// Memory that training may take, in MB; what is kept of a forward pass and how much is computed at once is chosen to fit
     #[arg(long, env = "UNFORGET_MEMORY_LIMIT", value_name = "MB")]
     pub memory_limit: Option<u64>,
 
@@ -152,7 +162,11 @@ pub struct RecipeArgs {
     #[arg(long, default_value_t = Recipe::default().ewc, requires = "continued", value_name = "W")]
     pub ewc: f32,
 
-    /// Replayed answers of the base in each part of a step; 0 trains without
+    /// What keeping apart from the adapters beside it counts [default: 0.5 where there are any]
+    #[arg(long, requires = "beside", value_name = "W")]
+    pub orthogonal: Option<f32>,
+
+    /// Texts of the base that are replayed in each part of a step; 0 trains without
     #[arg(long, default_value_t = Recipe::default().replay, value_name = "N")]
     pub replay: usize,
 }
@@ -189,6 +203,7 @@ impl RecipeArgs {
             kl: self.kl,
             mask_target: self.mask_target,
             ewc: self.ewc,
+            orthogonal: self.orthogonal.unwrap_or(0.0),
             seq_len: self.seq_len,
             seed: self.seed,
             ..Recipe::default()

@@ -1,13 +1,14 @@
 //! The rows that are learnt from: read, looked over, split.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use serde_json::json;
-use unforget::Result;
 use unforget::guard::check::overlap_with;
 use unforget::guard::suite::Suite;
 use unforget::rag::personal_data;
 use unforget::train::{Row, Rows};
+use unforget::{Error, Result};
 
 use super::args::Args;
 use crate::cli::output::warn;
@@ -37,17 +38,8 @@ impl Data {
     }
 
     /// The held-back rows as a file that the guard takes for a task. `None` where none is a plain prompt with its answer.
-    pub fn task(&self, folder: &std::path::Path) -> Result<Option<tempfile::TempPath>> {
-        let lines: Vec<String> = self
-            .held
-            .iter()
-            .filter_map(|row| {
-                let (prompt, target) = row.pair()?;
-                let id = format!("line/{}", row.line);
-                let line = json!({"id": id, "prompt": prompt, "target": target});
-                Some(format!("{line}\n"))
-            })
-            .collect();
+    pub fn task(&self, folder: &Path) -> Result<Option<tempfile::TempPath>> {
+        let lines = task_lines(&self.held);
         if lines.is_empty() {
             return Ok(None);
         }
@@ -56,8 +48,46 @@ impl Data {
             .suffix(".jsonl")
             .tempfile_in(folder)?
             .into_temp_path();
-        fs_err::write(&file, lines.concat())?;
+        fs_err::write(&file, lines)?;
         Ok(Some(file))
+    }
+}
+
+/// Rows as lines that the guard takes for a task: those that are a plain prompt with its answer.
+pub fn task_lines(rows: &[Row]) -> String {
+    rows.iter()
+        .filter_map(|row| {
+            let (prompt, target) = row.pair()?;
+            let id = format!("line/{}", row.line);
+            let line = json!({"id": id, "prompt": prompt, "target": target});
+            Some(format!("{line}\n"))
+        })
+        .collect()
+}
+
+/// Bytes of a text of the user's: all of it is read, and two hundred paragraphs of it are taken.
+const MAX_GENERAL_BYTES: u64 = 64 << 20;
+
+/// The user's own general text.
+pub fn general(path: &Path) -> Result<String> {
+    let refused = |expected: String| Error::InvalidArgument {
+        what: "general text",
+        value: path.display().to_string(),
+        expected,
+    };
+    let bytes = fs_err::metadata(path)?.len();
+    if bytes > MAX_GENERAL_BYTES {
+        return Err(refused(format!(
+            "at most {MAX_GENERAL_BYTES} bytes, not {bytes}"
+        )));
+    }
+    let text = String::from_utf8(fs_err::read(path)?)
+        .map_err(|_| refused("plain text in UTF-8".to_owned()))?;
+    match text.trim() {
+        "" => Err(refused(
+            "paragraphs with an empty line between them".to_owned(),
+        )),
+        _ => Ok(text),
     }
 }
 

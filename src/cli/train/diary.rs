@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 use unforget::Result;
-use unforget::guard::report::curves::{Curve, render};
+use unforget::guard::report::curves::{Curve, Table, render};
 
 /// The file.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Diary {
     }
 
     /// A page of how the run went.
-    pub fn page(&self, name: &str, facts: &[(String, String)]) -> Result<String> {
+    pub fn page(&self, name: &str, tables: &[Table], facts: &[(String, String)]) -> Result<String> {
         let text = fs_err::read_to_string(&self.path)?;
         let rows: Vec<Value> = (text.lines())
             .filter_map(|line| serde_json::from_str(line).ok())
@@ -78,11 +78,23 @@ impl Diary {
                 },
             ),
             curve(
+                "Retention",
+                "Share of places in the guard's texts where the adapter holds the same token likeliest as the base; of the text \
+                 where that is least.",
+                |row| row["guard"]["retention"].as_f64(),
+            ),
+            curve(
+                "Divergence in the guard's texts",
+                "Mean divergence from the base, in nats a token; of the text where it is largest.",
+                |row| row["guard"]["kl"].as_f64(),
+            ),
+            curve(
                 "Learning rate",
                 "Up in a line, down along half a cosine.",
                 |row| row["rate"].as_f64(),
             ),
         ];
-        Ok(render(&format!("training of {name}"), facts, &curves))
+        let title = format!("training of {name}");
+        Ok(render(&title, &curves, tables, facts))
     }
 }

@@ -1,4 +1,4 @@
-//! What is kept of a forward pass, so that training fits into memory.
+//! What is kept of a forward pass and how much is computed at once, so that training fits into memory.
 
 use unforget::engine::available_memory;
 use unforget::train::compute::{Keep, Transformer};
@@ -35,38 +35,71 @@ impl Limit {
         }
     }
 
-    /// Everything is kept of a forward pass where that fits, else only what goes into each layer.
-    pub fn keep(self, material: &Material, recipe: &Recipe) -> Result<Keep> {
-        let n_tokens = n_tokens(material, recipe);
+    /// How steps are computed so that they fit: in as few parts as can be, everything kept of a forward pass where that
+    /// fits, else only what goes into each layer. Neither changes what is learnt; other parts round otherwise.
+    pub fn plan(self, material: &Material, recipe: &Recipe) -> Result<Plan> {
         let Some(limit) = self.0 else {
-            return Ok(Keep::All);
+            return Ok(Plan::new(Keep::All, recipe.accumulation));
         };
-        let estimate = |keep| estimate(material.transformer, recipe, n_tokens, keep);
-        let fits = |keep: &Keep| estimate(*keep).total() <= limit;
-        let fitting = [Keep::All, Keep::Inputs].into_iter().find(fits);
-        fitting.ok_or_else(|| {
-            let needed = estimate(Keep::Inputs);
-            refused(
-                limit,
-                format!(
-                    "at least {} MB: {} MB for the weights, {} MB for the adapter, {} MB for parts of {n_tokens} tokens and \
-                     {} MB for logits; a smaller --batch with more --grad-accum takes less",
-                    needed.total().div_ceil(MB),
-                    needed.weights / MB,
-                    needed.adapter / MB,
-                    needed.activations / MB,
-                    needed.logits / MB,
-                ),
+        let estimate = |plan: &Plan| {
+            let n_tokens = n_tokens(material, recipe, plan.parts);
+            (
+                n_tokens,
+                estimate(material.transformer, recipe, n_tokens, plan.keep),
             )
-        })
+        };
+        let plans = plans(recipe);
+        let fits = |plan: &&Plan| estimate(plan).1.total() <= limit;
+        if let Some(plan) = plans.iter().find(fits) {
+            return Ok(*plan);
+        }
+        let (n_tokens, needed) = estimate(&plans[plans.len() - 1]);
+        Err(refused(
+            limit,
+            format!(
+                "at least {} MB: {} MB for the weights, {} MB for the adapter, {} MB for parts of {n_tokens} tokens and {} MB \
+                 for logits",
+                needed.total().div_ceil(MB),
+                needed.weights / MB,
+                needed.adapter / MB,
+                needed.activations / MB,
+                needed.logits / MB,
+            ),
+        ))
     }
 }
 
+/// How a step is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    pub keep: Keep,
+    pub parts: usize,
+}
+
+impl Plan {
+    fn new(keep: Keep, parts: usize) -> Self {
+        Self { keep, parts }
+    }
+}
+
+/// From the fastest to the one that needs the least: down to a row and a replayed text at a time.
+fn plans(recipe: &Recipe) -> Vec<Plan> {
+    let most = recipe.batch.max(recipe.replay) * recipe.accumulation;
+    let doubled = std::iter::successors(Some(recipe.accumulation), |parts| Some(2 * parts));
+    let fewer = doubled.take_while(|&parts| parts < most);
+    let all = fewer.chain([most]);
+    all.flat_map(|parts| [Keep::All, Keep::Inputs].map(|keep| Plan::new(keep, parts)))
+        .collect()
+}
+
 /// The most tokens of a part.
-fn n_tokens(material: &Material, recipe: &Recipe) -> usize {
+fn n_tokens(material: &Material, recipe: &Recipe, parts: usize) -> usize {
     let rows = material.examples.iter().map(|row| row.tokens.len());
     let replay = material.replay.iter().map(|row| row.tokens.len());
-    recipe.batch * rows.max().unwrap_or(0) + recipe.replay * replay.max().unwrap_or(0)
+    let of = |n: usize, longest: Option<usize>| {
+        (n * recipe.accumulation).div_ceil(parts) * longest.unwrap_or(0)
+    };
+    of(recipe.batch, rows.max()) + of(recipe.replay, replay.max())
 }
 
 fn estimate(transformer: &Transformer, recipe: &Recipe, n_tokens: usize, keep: Keep) -> Estimate {
@@ -80,5 +113,25 @@ fn refused(limit: u64, expected: String) -> Error {
         what: "memory limit",
         value: format!("{} MB", limit / MB),
         expected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_need_less_and_less() {
+        let recipe = Recipe {
+            batch: 6,
+            accumulation: 2,
+            replay: 4,
+            ..Recipe::default()
+        };
+        let plans = plans(&recipe);
+        let parts: Vec<usize> = plans.iter().map(|plan| plan.parts).collect();
+        assert_eq!(parts, [2, 2, 4, 4, 8, 8, 12, 12]);
+        assert_eq!(plans[0].keep, Keep::All);
+        assert_eq!(plans[7].keep, Keep::Inputs);
     }
 }

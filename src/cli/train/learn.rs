@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use unforget::train::compute::Lora;
-use unforget::train::{self, Anchor, Evaluation, Kept, Material, Origin, StepReport, Trainer};
+use unforget::train::{
+    self, Anchor, Apart, Evaluation, Kept, Material, Origin, StepReport, Trainer,
+};
 use unforget::{Error, Result};
 
 use super::args::Args;
 use super::diary::Diary;
-use super::look::Looks;
+use super::look::{Guard, Look, Looks};
 use crate::cli::{interrupt, output, progress};
 
 /// Steps between two lines where nobody looks at a bar.
@@ -22,6 +24,10 @@ pub struct Trained {
     pub adapter: tempfile::TempPath,
     /// Steps that the adapter was trained for.
     pub steps: usize,
+    /// How much of what was learnt it has: less than 1 where only that is within the budget.
+    pub scale: f32,
+    /// Whether it was looked at, and is outside of the budget at every scale.
+    pub is_outside: bool,
     /// Of this process's steps, without looks.
     pub seconds_per_step: f64,
     pub last: Option<StepReport>,
@@ -42,9 +48,21 @@ pub struct Run<'a> {
     diary: Diary,
     bar: ProgressBar,
     kept: Option<Kept>,
+    /// Of the last looks.
     evaluation: Option<Evaluation>,
+    guard: Option<Guard>,
     last: Option<StepReport>,
     computing: Duration,
+}
+
+/// Other adapters that a run has to do with.
+pub struct Beginning<'a> {
+    /// The version whose factors it begins with.
+    pub earlier: Option<&'a Lora>,
+    /// What holds its parameters.
+    pub anchor: Option<Anchor>,
+    /// Those that it is kept apart from.
+    pub apart: Option<Apart>,
 }
 
 /// The adapter that is the result.
@@ -53,6 +71,8 @@ struct Chosen {
     steps: usize,
     scale: f32,
     evaluation: Option<Evaluation>,
+    /// Whether it was looked at, and is outside of the budget at every scale.
+    is_outside: bool,
 }
 
 impl<'a> Run<'a> {
@@ -75,19 +95,23 @@ impl<'a> Run<'a> {
             bar: progress::items(origin.recipe.steps as u64),
             kept: None,
             evaluation: None,
+            guard: None,
             last: None,
             computing: Duration::ZERO,
         }
     }
 
-    /// Trains, from an earlier version's factors if there are any, and writes the adapter.
-    pub fn learn(mut self, earlier: Option<&Lora>, anchor: Option<Anchor>) -> Result<Trained> {
+    /// Trains, and writes the adapter.
+    pub fn learn(mut self, beginning: Beginning) -> Result<Trained> {
         let mut trainer = Trainer::new(self.material, self.origin.recipe.clone())?;
-        if let Some(earlier) = earlier {
+        if let Some(earlier) = beginning.earlier {
             trainer.begin_with(earlier)?;
         }
-        if let Some(anchor) = anchor {
+        if let Some(anchor) = beginning.anchor {
             trainer.hold_to(anchor);
+        }
+        if let Some(apart) = beginning.apart {
+            trainer.keep_apart(apart);
         }
         if self.args.resume {
             self.kept = trainer.resume(&self.checkpoint, self.origin)?;
@@ -140,8 +164,12 @@ impl<'a> Run<'a> {
         let Some(looks) = self.looks.as_ref().filter(|_| self.args.look_every > 0) else {
             return Ok(false);
         };
-        let (evaluation, better) =
-            looks.look(trainer.lora(), trainer.steps(), self.kept.as_ref())?;
+        let (lora, kept) = (trainer.lora(), self.kept.as_ref());
+        let Look {
+            evaluation,
+            guard,
+            better,
+        } = looks.look(lora, trainer.steps(), kept)?;
         output::note(&format!(
             "step {}: {} of {} held-back rows right, loss {:.4}",
             trainer.steps(),
@@ -149,9 +177,10 @@ impl<'a> Run<'a> {
             evaluation.rows,
             evaluation.loss
         ));
-        let look = json!({"step": trainer.steps(), "held_back": evaluation});
+        let look = json!({"step": trainer.steps(), "held_back": evaluation, "guard": guard});
         self.diary.write(&look)?;
         self.evaluation = Some(evaluation);
+        self.guard = guard.or(self.guard);
         self.kept = better.or(self.kept.take());
         Ok(true)
     }
@@ -167,6 +196,7 @@ impl<'a> Run<'a> {
                 steps: found.steps,
                 scale: 1.0,
                 evaluation: Some(found.evaluation),
+                is_outside: false,
             });
         }
         let looks = self.looks.as_ref().filter(|_| self.args.look_every > 0);
@@ -187,6 +217,7 @@ impl<'a> Run<'a> {
             steps: trainer.steps(),
             scale,
             evaluation: lower.map(|(_, evaluation)| evaluation).or(self.evaluation),
+            is_outside: looks.is_some() && lower.is_none(),
         })
     }
 
@@ -201,13 +232,17 @@ impl<'a> Run<'a> {
             "steps": chosen.steps,
             "scale": chosen.scale,
             "held_back": chosen.evaluation,
+            "replay": self.texts(),
             "version": env!("CARGO_PKG_VERSION"),
+            "commit": option_env!("UNFORGET_COMMIT"),
         });
         let base = self.material.transformer.base();
         train::write_gguf(&chosen.lora, base, &self.args.name, &provenance, &adapter)?;
         Ok(Trained {
             adapter,
             steps: chosen.steps,
+            scale: chosen.scale,
+            is_outside: chosen.is_outside,
             seconds_per_step,
             last: self.last,
             evaluation: chosen.evaluation,
@@ -215,6 +250,19 @@ impl<'a> Run<'a> {
             provenance,
             diary: self.diary,
         })
+    }
+
+    /// How many texts of each kind the adapter was held to.
+    fn texts(&self) -> Value {
+        let mut counts = serde_json::Map::new();
+        for row in self.material.replay {
+            let kind = serde_json::to_value(row.kind).ok();
+            if let Some(Value::String(kind)) = kind {
+                let n = counts.get(&kind).and_then(Value::as_u64).unwrap_or(0);
+                counts.insert(kind, json!(n + 1));
+            }
+        }
+        Value::Object(counts)
     }
 
     /// The live line; where nobody looks, a line of it now and then.
@@ -226,10 +274,22 @@ impl<'a> Run<'a> {
         let held = self.evaluation.map_or(String::new(), |found| {
             format!(", {} of {} held back right", found.right, found.rows)
         });
-        let line = format!("loss {:.4}{kl}{held}, {speed:.0} tokens/s", report.loss);
+        let kept = self.guard.and_then(|guard| guard.retention);
+        let kept = kept.map_or(String::new(), |kept| {
+            format!(", retention {:.1} %", 100.0 * kept)
+        });
+        let line = format!(
+            "loss {:.4}{kl}{held}{kept}, {speed:.0} tokens/s",
+            report.loss
+        );
         self.bar.set_position(report.step as u64);
         if self.bar.is_hidden() && (report.step == 1 || report.step.is_multiple_of(SHOWN)) {
-            output::note(&format!("step {}: {line}", report.step));
+            // The bar says it by itself.
+            let left = (self.origin.recipe.steps - report.step) as f64 * report.time.as_secs_f64();
+            output::note(&format!(
+                "step {} of {}: {line}, {left:.0} s left at most",
+                report.step, self.origin.recipe.steps
+            ));
         }
         self.bar.set_message(line);
     }

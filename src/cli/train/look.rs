@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use unforget::engine::{Adapter, AdapterStack, Model};
 use unforget::guard::budget::Budget;
 use unforget::guard::check::{self, MeasureOptions, Tier};
@@ -16,6 +17,25 @@ use crate::cli::{Context, interrupt, output};
 
 /// Scales that are tried where an adapter is outside of the budget, the largest first.
 const LOWER_SCALES: [f32; 3] = [0.75, 0.5, 0.25];
+
+/// What was seen.
+pub struct Look {
+    pub evaluation: Evaluation,
+    /// Absent where the adapter is no better than the one that is kept.
+    pub guard: Option<Guard>,
+    /// The adapter, where it is the best so far within the budget.
+    pub better: Option<Kept>,
+}
+
+/// What the guard found.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Guard {
+    pub verdict: Verdict,
+    /// Share of places in a text where the likeliest token is still the base's; of the text where that is least.
+    pub retention: Option<f64>,
+    /// Mean divergence from the base in the text where it is largest, in nats a token.
+    pub kl: Option<f64>,
+}
 
 /// What is looked at, and with what.
 pub struct Looks<'a> {
@@ -64,24 +84,24 @@ impl<'a> Looks<'a> {
     }
 
     /// Looks at `lora`, and gives it if it is better than `kept` and within the budget.
-    pub fn look(
-        &self,
-        lora: &Lora,
-        steps: usize,
-        kept: Option<&Kept>,
-    ) -> Result<(Evaluation, Option<Kept>)> {
+    pub fn look(&self, lora: &Lora, steps: usize, kept: Option<&Kept>) -> Result<Look> {
         let evaluation = Evaluation::of(self.transformer, Some(lora), self.held)?;
         let is_better = kept.is_none_or(|kept| evaluation.is_better_than(&kept.found.evaluation));
-        if !is_better || !self.is_within_budget(lora)? {
-            return Ok((evaluation, None));
-        }
-        let found = Found {
-            steps,
+        let guard = is_better.then(|| self.guard(lora)).transpose()?;
+        let is_within = guard.is_some_and(|guard| guard.verdict == Verdict::Pass);
+        let better = is_within.then(|| Kept {
+            found: Found {
+                steps,
+                evaluation,
+                is_enough: evaluation.share() >= self.enough,
+            },
+            values: lora.values.clone(),
+        });
+        Ok(Look {
             evaluation,
-            is_enough: evaluation.share() >= self.enough,
-        };
-        let values = lora.values.clone();
-        Ok((evaluation, Some(Kept { found, values })))
+            guard,
+            better,
+        })
     }
 
     /// The largest lower scale at which `lora` is within the budget and still answers more than the base does.
@@ -93,34 +113,28 @@ impl<'a> Looks<'a> {
             if !evaluation.is_better_than(&base) {
                 return Ok(None);
             }
-            if self.is_within_budget(&scaled)? {
+            if self.guard(&scaled)?.verdict == Verdict::Pass {
                 return Ok(Some((scale, evaluation)));
             }
         }
         Ok(None)
     }
 
-    /// Whether the guard's smoke tier finds nothing lost.
-    fn is_within_budget(&self, lora: &Lora) -> Result<bool> {
-        let provenance = serde_json::Value::Null;
-        train::write_gguf(
-            lora,
-            self.transformer.base(),
-            "draft",
-            &provenance,
-            &self.draft,
-        )?;
-        let outcome = self.smoke();
+    /// What the guard's smoke tier finds.
+    fn guard(&self, lora: &Lora) -> Result<Guard> {
+        let (base, provenance) = (self.transformer.base(), serde_json::Value::Null);
+        train::write_gguf(lora, base, "draft", &provenance, &self.draft)?;
+        let found = self.smoke();
         let _ = fs_err::remove_file(&self.draft);
-        let outcome = outcome?;
+        let (guard, reason) = found?;
         output::note(&format!(
-            "first look of the guard: {}, {}",
-            outcome.0, outcome.1
+            "first look of the guard: {}, {reason}",
+            guard.verdict
         ));
-        Ok(outcome.0 == Verdict::Pass)
+        Ok(guard)
     }
 
-    fn smoke(&self) -> Result<(Verdict, String)> {
+    fn smoke(&self) -> Result<(Guard, String)> {
         let mut stack = AdapterStack::base();
         stack.push(Adapter::load(self.model, &self.draft, "draft")?, 1.0)?;
         let checked = check::check(
@@ -132,10 +146,23 @@ impl<'a> Looks<'a> {
             |_| {},
         );
         match checked {
-            Ok(checked) => Ok((checked.outcome.verdict, checked.outcome.reason)),
+            Ok(check::Checked { outcome, .. }) => {
+                let kept = outcome.text.iter().map(|text| text.top1_agreement);
+                let guard = Guard {
+                    verdict: outcome.verdict,
+                    retention: kept.reduce(f64::min),
+                    kl: outcome.kl.map(|kl| kl.mean),
+                };
+                Ok((guard, outcome.reason))
+            }
             // An adapter that makes numbers of no use is outside of every budget.
             Err(Error::NonFinite { .. }) => {
-                Ok((Verdict::Fail, "logits that are no numbers".to_owned()))
+                let guard = Guard {
+                    verdict: Verdict::Fail,
+                    retention: None,
+                    kl: None,
+                };
+                Ok((guard, "logits that are no numbers".to_owned()))
             }
             Err(error) => Err(error),
         }

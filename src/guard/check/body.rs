@@ -74,6 +74,19 @@ pub fn overlap_with(suite: &Suite, training_rows: &[String]) -> Overlap {
     )
 }
 
+/// Which rows hold words of a suite: of an item, or of a text.
+#[must_use]
+pub fn rows_in_suite(suite: &Suite, rows: &[String]) -> Vec<bool> {
+    let groups = suite.groups().iter().chain(suite.domain());
+    let items = groups.flat_map(Group::texts).map(|(_, text)| text);
+    let texts = suite.texts().iter().map(|text| text.text.clone());
+    let all: Vec<String> = items.chain(texts).collect();
+    overlap::rows_in(
+        all.iter().map(String::as_str),
+        rows.iter().map(String::as_str),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

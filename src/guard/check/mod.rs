@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
-pub use body::overlap_with;
+pub use body::{overlap_with, rows_in_suite};
 pub use run::{Checked, check};
 pub use tier::{Sizes, Tier};
 

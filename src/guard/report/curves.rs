@@ -16,29 +16,64 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
 }
 
-/// The page: a title, what is known of the run in lines of name and value, and the curves that have points.
+/// A table of the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// What it is.
+    pub title: String,
+    /// How to read it.
+    pub words: String,
+    /// Names of the columns.
+    pub header: Vec<String>,
+    /// Cells by row.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// The page: a title, the curves that have points, tables, and what is known of the run in lines of name and value.
 #[must_use]
-pub fn render(title: &str, facts: &[(String, String)], curves: &[Curve]) -> String {
+pub fn render(
+    title: &str,
+    curves: &[Curve],
+    tables: &[Table],
+    facts: &[(String, String)],
+) -> String {
     let title = xml(title);
     let mut page = head(&title);
-    page.push_str(&format!(
-        "<h1>{title}</h1>\n<div class=\"scroll\"><table>\n"
-    ));
+    page.push_str(&format!("<h1>{title}</h1>\n"));
+    for curve in curves {
+        if let Some(plot) = plot(curve) {
+            section(&mut page, &curve.title, &curve.words, &plot);
+        }
+    }
+    for table in tables {
+        section(&mut page, &table.title, &table.words, &cells(table));
+    }
+    page.push_str("<div class=\"scroll\"><table>\n");
     for (name, value) in facts {
         let (name, value) = (xml(name), xml(value));
         page.push_str(&format!("<tr><td>{name}</td><td>{value}</td></tr>\n"));
     }
-    page.push_str("</table></div>\n");
-    for curve in curves {
-        if let Some(plot) = plot(curve) {
-            let (title, words) = (xml(&curve.title), xml(&curve.words));
-            page.push_str(&format!(
-                "<section><h2>{title}</h2>\n<p class=\"dim\">{words}</p>\n{plot}</section>\n"
-            ));
-        }
-    }
-    page.push_str("</body>\n</html>\n");
+    page.push_str("</table></div>\n</body>\n</html>\n");
     page
+}
+
+fn section(page: &mut String, title: &str, words: &str, content: &str) {
+    let (title, words) = (xml(title), xml(words));
+    page.push_str(&format!(
+        "<section><h2>{title}</h2>\n<p class=\"dim\">{words}</p>\n{content}</section>\n"
+    ));
+}
+
+fn cells(table: &Table) -> String {
+    let row = |cells: &[String], tag: &str| {
+        let cells = cells
+            .iter()
+            .map(|cell| format!("<{tag}>{}</{tag}>", xml(cell)));
+        format!("<tr>{}</tr>\n", cells.collect::<String>())
+    };
+    let rows: String = table.rows.iter().map(|cells| row(cells, "td")).collect();
+    let header = row(&table.header, "th");
+    format!("<div class=\"scroll\"><table>\n{header}{rows}</table></div>\n")
 }
 
 fn plot(curve: &Curve) -> Option<String> {
@@ -74,7 +109,14 @@ mod tests {
             curve("nothing", &[]),
         ];
         let facts = [("rows".to_owned(), "<b>".to_owned())];
-        let page = render("trained a & b", &facts, &curves);
+        let tables = [Table {
+            title: "versions".to_owned(),
+            words: "up is good".to_owned(),
+            header: vec!["share".to_owned(), "a<b".to_owned()],
+            rows: vec![vec!["v1".to_owned(), "0.5".to_owned()]],
+        }];
+        let page = render("trained a & b", &curves, &tables, &facts);
+        assert!(page.contains("<th>a&lt;b</th></tr>\n<tr><td>v1</td><td>0.5</td>"));
         assert!(page.contains("loss &lt;i&gt;") && page.contains("<td>&lt;b&gt;</td>"));
         assert!(page.contains("a &amp; b") && !page.contains("nothing") && !page.contains("NaN"));
         assert_eq!(page.matches("<polyline").count(), 1);

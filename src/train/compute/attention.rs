@@ -30,9 +30,9 @@ pub(super) struct Gradients {
 pub(super) fn forward(shape: &Shape, pack: &Pack, qkv: Qkv) -> Vec<f32> {
     let mut out = vec![0.0; qkv.q.len()];
     let parts = pack.parts();
-    cut_mut(&parts, &mut out, shape.n_query())
+    cut_mut(parts, &mut out, shape.n_query())
         .into_par_iter()
-        .zip(&parts)
+        .zip(parts)
         .for_each(|(out, part)| {
             let seen = Seen::new(shape, part, qkv);
             let mut weights = vec![0.0; seen.n_own * seen.n_all];
@@ -59,9 +59,9 @@ pub(super) fn backward(shape: &Shape, pack: &Pack, qkv: Qkv, d_out: &[f32]) -> G
         v: vec![0.0; qkv.v.len()],
     };
     let parts = pack.parts();
-    let of_parts: Vec<_> = cut_mut(&parts, &mut gradients.q, shape.n_query())
+    let of_parts: Vec<_> = cut_mut(parts, &mut gradients.q, shape.n_query())
         .into_par_iter()
-        .zip(&parts)
+        .zip(parts)
         .map(|(dq, part)| {
             let seen = Seen::new(shape, part, qkv);
             seen.backward(shape, part.own(d_out, shape.n_query()), dq)
@@ -92,7 +92,7 @@ impl<'a> Seen<'a> {
             k: part.all(qkv.k, shape.n_key()),
             v: part.all(qkv.v, shape.n_key()),
             n_own,
-            n_all: part.before + n_own,
+            n_all: part.before.len() + n_own,
         }
     }
 

@@ -221,8 +221,13 @@ impl Lora {
         })
     }
 
+    /// Layers of the base.
+    pub(in crate::train) fn n_layers(&self) -> usize {
+        self.pairs.len()
+    }
+
     /// The places of a weight's factors in a vector of gradients.
-    pub(super) fn split<'g>(
+    pub(in crate::train) fn split<'g>(
         &self,
         gradients: &'g mut [f32],
         layer: usize,
