@@ -1,5 +1,5 @@
-"""Gradients of an adapter on the tiny random models of tests/conversion/tiny.rs, by JAX's automatic differentiation in
-double precision: the reference of tests/training.rs. Needs jax. usage: training_gradients.py OUT.safetensors
+"""Gradients of an adapter on the tiny random models of tests/conversion/tiny.rs, by PyTorch's autograd in double
+precision: the reference of tests/training.rs. Needs torch and numpy. usage: training_gradients.py OUT.safetensors
 
 Weights, adapter, tokens and what is scored are made as the test makes them; the transformer is written anew.
 """
@@ -8,11 +8,11 @@ import json
 import struct
 import sys
 
-import jax
-import jax.numpy as jnp
 import numpy
+import torch
+from torch.nn import functional
 
-jax.config.update("jax_enable_x64", True)
+torch.set_default_dtype(torch.float64)
 
 EMBD, FF, HEADS, KV_HEADS, HEAD, LAYERS, VOCAB = 32, 48, 4, 2, 8, 3, 259
 EPSILON, ROPE_BASE = float(numpy.float32(1e-5)), 10_000.0
@@ -63,7 +63,7 @@ def random_model(architecture, tied, seed):
 
     def add(name, cols, rows, size, around=0.0):
         values = noise.many(cols * rows, size, around).astype(numpy.float64)
-        weights[name] = values if cols == 1 else values.reshape(rows, cols)
+        weights[name] = torch.from_numpy(values if cols == 1 else values.reshape(rows, cols))
 
     add("embed_tokens", EMBD, VOCAB, 0.5)
     add("norm", 1, EMBD, 0.2, 1.0)
@@ -94,27 +94,27 @@ def adapted(architecture, weights, values):
         for module, cols, rows in LINEAR:
             a = values[at : at + RANK * cols].reshape(RANK, cols)
             at += RANK * cols
-            b = values[at : at + rows * RANK].reshape(rows, RANK)[jnp.array(in_file_order(architecture, module, rows))]
+            b = values[at : at + rows * RANK].reshape(rows, RANK)[in_file_order(architecture, module, rows)]
             at += rows * RANK
             weights[f"{layer}.{module}"] = weights[f"{layer}.{module}"] + ALPHA / RANK * (b @ a)
     return weights
 
 
 def rms(x, weight):
-    return x / jnp.sqrt((x * x).mean(-1, keepdims=True) + EPSILON) * weight
+    return x / torch.sqrt((x * x).mean(-1, keepdim=True) + EPSILON) * weight
 
 
 def rotate(x):
-    angles = jnp.outer(jnp.arange(x.shape[0]), ROPE_BASE ** (-jnp.arange(HEAD // 2) * 2 / HEAD))
-    cos, sin = (jnp.concatenate([f(angles)] * 2, -1)[:, None] for f in (jnp.cos, jnp.sin))
-    left, right = jnp.split(x, 2, -1)
-    return x * cos + jnp.concatenate([-right, left], -1) * sin
+    angles = torch.outer(torch.arange(x.shape[0]) * 1.0, ROPE_BASE ** (-torch.arange(HEAD // 2) * 2 / HEAD))
+    cos, sin = (torch.cat([f(angles)] * 2, -1)[:, None] for f in (torch.cos, torch.sin))
+    left, right = torch.chunk(x, 2, -1)
+    return x * cos + torch.cat([-right, left], -1) * sin
 
 
 def logits(architecture, w, tokens):
     gemma = architecture == "gemma3"
-    x = w["embed_tokens"][jnp.array(tokens)] * (EMBD**0.5 if gemma else 1.0)
-    mask = jnp.tril(jnp.ones((len(tokens), len(tokens)), bool))
+    x = w["embed_tokens"][tokens] * (EMBD**0.5 if gemma else 1.0)
+    unseen = torch.ones(len(tokens), len(tokens), dtype=torch.bool).triu(1)
     for layer in range(LAYERS):
         get = lambda name, layer=layer: w.get(f"{layer}.{name}")
 
@@ -126,14 +126,14 @@ def logits(architecture, w, tokens):
 
         normed = rms(x, get("input_layernorm"))
         q, k, v = rotate(heads("q", normed)), rotate(heads("k", normed)), heads("v", normed)
-        k, v = (jnp.repeat(each, HEADS // KV_HEADS, 1) for each in (k, v))
-        scores = jnp.einsum("qhd,khd->hqk", q, k) / HEAD**0.5
-        mixed = jnp.einsum("hqk,khd->qhd", jax.nn.softmax(jnp.where(mask, scores, -jnp.inf), -1), v)
+        k, v = (torch.repeat_interleave(each, HEADS // KV_HEADS, 1) for each in (k, v))
+        scores = torch.einsum("qhd,khd->hqk", q, k) / HEAD**0.5
+        mixed = torch.einsum("hqk,khd->qhd", torch.softmax(scores.masked_fill(unseen, -torch.inf), -1), v)
         y = mixed.reshape(len(tokens), -1) @ get("self_attn.o_proj").T
         x = x + (rms(y, get("post_attention_layernorm")) if gemma else y)
         normed = rms(x, get("pre_feedforward_layernorm"))
         gate = normed @ get("mlp.gate_proj").T
-        gate = jax.nn.gelu(gate, approximate=True) if gemma else jax.nn.silu(gate)
+        gate = functional.gelu(gate, approximate="tanh") if gemma else functional.silu(gate)
         y = (gate * (normed @ get("mlp.up_proj").T)) @ get("mlp.down_proj").T
         x = x + (rms(y, get("post_feedforward_layernorm")) if gemma else y)
     return rms(x, w["norm"]) @ w.get("lm_head", w["embed_tokens"]).T
@@ -141,20 +141,22 @@ def logits(architecture, w, tokens):
 
 def loss(values, architecture, weights):
     w = adapted(architecture, weights, values)
-    first = jax.nn.log_softmax(logits(architecture, w, TOKENS[: FIRST + 1]))
-    other = jax.nn.log_softmax(logits(architecture, w, OTHER))
+    first = torch.log_softmax(logits(architecture, w, TOKENS[: FIRST + 1]), -1)
+    other = torch.log_softmax(logits(architecture, w, OTHER), -1)
     return -sum(first[at, TOKENS[at + 1]] for at in SCORED) - 0.5 * other[-1, 90]
 
 
 def main():
     n = LAYERS * sum(RANK * (cols + rows) for _, cols, rows in LINEAR)
-    values = Noise(17).many(n, 0.2).astype(numpy.float64)
+    start = Noise(17).many(n, 0.2).astype(numpy.float64)
     found = {}
     for architecture, tied in ARCHITECTURES.items():
         weights = random_model(architecture, tied, 11)
-        value, gradient = jax.value_and_grad(loss)(values, architecture, weights)
-        found[f"{architecture}.loss"] = numpy.array([value], numpy.float32)
-        found[architecture] = numpy.asarray(gradient, numpy.float32)
+        values = torch.from_numpy(start.copy()).requires_grad_()
+        value = loss(values, architecture, weights)
+        value.backward()
+        found[f"{architecture}.loss"] = numpy.array([value.item()], numpy.float32)
+        found[architecture] = values.grad.numpy().astype(numpy.float32)
     header, data = {}, b""
     for name, array in found.items():
         end = len(data) + array.nbytes
