@@ -6,17 +6,21 @@
 TEST_HOME := $(CURDIR)/target/test-home
 UNFORGET  := target/release/unforget
 
+# What an adapter's provenance says that it was trained by; empty outside of a repository.
+export UNFORGET_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
 # Where the tests and benches look for the models.
 export UNFORGET_TEST_HOME := $(TEST_HOME)
 
 .PHONY: help demo test clients check lint fmt audit bench fuzz install header build test-models
 .PHONY: wheel test-python minimal sizes valgrind semver
-.PHONY: test-page page
+.PHONY: test-page page test-peft
 
 help:
 	@echo "make demo     build, fetch the default models and show the main job"
 	@echo "make test     the whole test suite"
 	@echo "make test-page the part of it that drives the server's page in a browser"
+	@echo "make test-peft an adapter in Hugging Face's transformers and peft, against ours (5 GB are installed)"
 	@echo "make clients  real clients against the server, schemathesis included"
 	@echo "make check    the quick part of it: format, clippy and unit tests"
 	@echo "make lint     format, clippy, docs, licences, duplicates and sources"
@@ -51,6 +55,9 @@ test: build test-models
 # In Chromium, which is installed where it can be.
 test-page: build test-models
 	@scripts/page test
+
+test-peft: build test-models
+	@tests/peft/run
 
 # Also schemathesis, which makes up requests for minutes.
 clients: build test-models
