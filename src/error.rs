@@ -146,14 +146,15 @@ pub enum Error {
     /// Nothing that was asked for fits into the memory that may be used.
     #[error(
         "a memory limit of {} is too small: at least {} are needed ({} of weights in the file, {} packed, {} KV cache of \
-         {n_ctx} tokens, {} to compute, {} program and vocabulary); raise it, or shorten the context with -c",
+         {n_ctx} tokens, {} to compute, {} program and vocabulary{}); raise it, or shorten the context with -c",
         megabytes(*.limit),
         megabytes(.needed.total()),
         megabytes(.needed.mapped_bytes),
         megabytes(.needed.packed_bytes),
         megabytes(.needed.kv_bytes),
         megabytes(.needed.compute_bytes),
-        megabytes(.needed.program_bytes)
+        megabytes(.needed.program_bytes),
+        beside(.needed.beside_bytes)
     )]
     MemoryLimit {
         /// Bytes that may be used.
@@ -422,6 +423,14 @@ impl Error {
 /// Whole megabytes, of a million bytes.
 fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes.div_ceil(1_000_000))
+}
+
+/// What models beside the one that is fitted take, in the arithmetic of a limit.
+fn beside(bytes: u64) -> String {
+    match bytes {
+        0 => String::new(),
+        bytes => format!(", {} models beside it", megabytes(bytes)),
+    }
 }
 
 fn kind_of_format(error: &unforget_quant::Error) -> ErrorKind {

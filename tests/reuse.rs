@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use unforget::Result;
+use unforget::engine::divergence::compare;
 use unforget::engine::{
-    Adapter, AdapterStack, CancelToken, ChatMessage, GenerateOptions, Model, PrefixCache,
+    Adapter, AdapterStack, CancelToken, ChatMessage, GenerateOptions, Model, Part, PrefixCache,
     SamplingParams, Session, SessionOptions, Token,
 };
 use unforget_quant::gguf::Gguf;
@@ -369,6 +370,113 @@ fn a_full_context_ends_a_drafted_answer_where_it_ends_a_plain_one() -> Result<()
         prompt.len() + ends[0].0,
         256 + 1,
         "the last one is chosen, and not computed"
+    );
+    Ok(())
+}
+
+fn with_pieces(model: &Model) -> Result<Session> {
+    let options = SessionOptions {
+        n_ctx: Some(1024),
+        pieces: 2,
+        ..SessionOptions::default()
+    };
+    Session::new(model, &options)
+}
+
+fn kl(session: &mut Session, cold: &[f32]) -> f64 {
+    let row = session.logits().expect("logits");
+    compare(cold, row).expect("finite rows").kl
+}
+
+#[test]
+fn a_piece_that_stays_changes_nothing_and_one_that_moves_little() -> Result<()> {
+    let (model, cancel) = (common::base(), CancelToken::default());
+    let tokens = prose(&model)?;
+    let (head, rest) = tokens[..300].split_at(20);
+    let (a, rest) = rest.split_at(100);
+    let (b, tail) = rest.split_at(100);
+    let mut session = with_pieces(&model)?;
+    assert!(session.can_move_pieces());
+    session.prefill(&tokens[..300], &cancel)?;
+    let cold = session.logits().expect("logits").to_vec();
+
+    let (first, second) = (
+        session.piece(head, a, &cancel)?,
+        session.piece(head, b, &cancel)?,
+    );
+    let stays = [
+        Part::Tokens(head),
+        Part::Piece(&first),
+        Part::Tokens(&tokens[120..300]),
+    ];
+    let prefill = session.prefill_parts(&stays, &cancel)?;
+    assert_eq!((prefill.cached, prefill.evaluated), (120, 180));
+    if session.can_draft() {
+        assert!(
+            session.logits().expect("logits") == cold,
+            "it is what the prompt computes"
+        );
+    }
+    let moves = [
+        Part::Tokens(head),
+        Part::Piece(&first),
+        Part::Piece(&second),
+        Part::Tokens(tail),
+    ];
+    let prefill = session.prefill_parts(&moves, &cancel)?;
+    assert_eq!(prefill.evaluated, tail.len());
+    let moved = kl(&mut session, &cold);
+    // Keys turned by nothing, or by too much, are another text.
+    session.prefill(&[head, b, a, tail].concat(), &cancel)?;
+    let another = kl(&mut session, &cold);
+    assert!(moved > 0.0 && moved < another, "{moved} {another}");
+
+    // What was moved is nothing that a later prompt begins with.
+    session.prefill_parts(&moves, &cancel)?;
+    let prefill = session.prefill(&tokens[..300], &cancel)?;
+    assert_eq!(prefill.cached, head.len());
+    if session.can_draft() {
+        assert!(session.logits().expect("logits") == cold);
+    }
+    Ok(())
+}
+
+#[test]
+fn pieces_that_do_not_fit_are_refused() -> Result<()> {
+    let (model, cancel) = (common::base(), CancelToken::default());
+    let tokens = prose(&model)?;
+    let (head, a, tail) = (&tokens[..20], &tokens[20..60], &tokens[60..80]);
+    let mut plain = session(&model, None)?;
+    assert!(!plain.can_move_pieces());
+    assert!(
+        plain.piece(head, a, &cancel).is_err(),
+        "it was not made for pieces"
+    );
+    let mut session = with_pieces(&model)?;
+    let piece = session.piece(head, a, &cancel)?;
+    for parts in [
+        vec![Part::Piece(&piece), Part::Tokens(tail)],
+        vec![Part::Tokens(head), Part::Piece(&piece)],
+        [
+            vec![Part::Tokens(head)],
+            vec![Part::Piece(&piece); 3],
+            vec![Part::Tokens(tail)],
+        ]
+        .concat(),
+    ] {
+        assert!(session.prefill_parts(&parts, &cancel).is_err());
+    }
+    let folder = TempDir::new()?;
+    session.set_adapters(with(&adapter(&model, &folder, "gentle")?, 0.5)?)?;
+    let parts = [Part::Tokens(head), Part::Piece(&piece), Part::Tokens(tail)];
+    assert!(
+        session.prefill_parts(&parts, &cancel).is_err(),
+        "computed under other adapters"
+    );
+    assert_eq!(
+        session.prefill(&tokens[..80], &cancel)?.cached,
+        0,
+        "nothing is left of it"
     );
     Ok(())
 }

@@ -12,34 +12,17 @@ import os
 import statistics
 import subprocess
 
+import bases
 import server
 
 LLAMA_BENCH = server.ROOT / "target/peers-source/build/bin/llama-bench"
-FOLDER = server.ROOT / "target/peers"
 KERNELS = {"Q4_1": "ours", "Q8_0": "ours", "Q4_K": "llama.cpp's", "F16": "llama.cpp's"}
 
 
-def requantized(kind):
-    """The base in another type, by our own quantizer."""
-    if kind == "Q4_1":
-        return server.base_file()
-    out = FOLDER / f"agreement-{kind}.gguf"
-    if not out.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        subprocess.run([server.UNFORGET, "quantize", server.base_file(), out, "--type", kind, "--allow-requantize"], check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    return out
-
-
-def speeds(command, environment=None):
-    done = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True,
-                          env={**os.environ, **(environment or {})})
-    rows = json.loads(done.stdout)
-    return {f"{'pp' if row['n_prompt'] else 'tg'}": row["avg_ts"] for row in rows}
-
-
-def spread(values):
-    return f"{statistics.median(values):.3f} ({min(values):.3f}-{max(values):.3f})"
+def llama_bench(file, sizes):
+    command = [LLAMA_BENCH, "-m", file, *sizes, "-o", "json"]
+    done = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True)
+    return {"prefill" if row["n_prompt"] else "decode": row["avg_ts"] for row in json.loads(done.stdout)}
 
 
 def main():
@@ -50,21 +33,22 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--types", default=",".join(KERNELS))
     args = parser.parse_args()
-    sizes = ["-p", args.prompt, "-n", args.generate, "-r", 2, "-t", args.threads, "-o", "json"]
+    sizes = ["-p", args.prompt, "-n", args.generate, "-r", 2, "-t", args.threads]
     print(f"{args.rounds} rounds in turn, 2 repetitions each, {args.threads} threads; ratio unforget bench / llama-bench: "
           "median (min-max)\n")
     print(f"| weights | kernels | pp{args.prompt} tokens/s: ours, theirs | ratio | tg{args.generate} tokens/s: ours, theirs | ratio |")
     print("|---|---|---|---|---|---|")
     for kind in args.types.split(","):
-        file = requantized(kind)
+        file = bases.requantized(kind)
         ours, theirs = [], []
         for _ in range(args.rounds):
-            ours.append(speeds([server.UNFORGET, "bench", "-m", file, *sizes], {"UNFORGET_HOME": str(server.HOME)}))
-            theirs.append(speeds([LLAMA_BENCH, "-m", file, *sizes]))
+            ours.append(bases.unforget_bench(file, sizes))
+            theirs.append(llama_bench(file, sizes))
         cells = []
-        for test in ("pp", "tg"):
+        for test in ("prefill", "decode"):
             median = [statistics.median(run[test] for run in side) for side in (ours, theirs)]
-            cells += [f"{median[0]:.0f}, {median[1]:.0f}", spread([a[test] / b[test] for a, b in zip(ours, theirs)])]
+            ratios = [a[test] / b[test] for a, b in zip(ours, theirs)]
+            cells += [f"{median[0]:.0f}, {median[1]:.0f}", bases.spread(ratios, 3)]
         print(f"| {kind} | {KERNELS.get(kind, '')} | {' | '.join(cells)} |", flush=True)
 
 

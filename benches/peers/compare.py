@@ -8,7 +8,6 @@ a machine whose speed drifts does not favour one. Each side runs in a process of
 import argparse
 import json
 import os
-import pathlib
 import platform
 import resource
 import statistics
@@ -16,9 +15,9 @@ import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-UNFORGET = ROOT / "target/release/unforget"
-HOME = ROOT / "target/test-home"
+import bases
+import server
+from processor import processor
 
 
 def peer(args):
@@ -66,14 +65,8 @@ def run_peer(args, model):
 
 
 def run_unforget(args, model):
-    command = [
-        UNFORGET, "bench", "-m", model, "-p", str(args.prompt), "-n", str(args.generate), "-r", str(args.repetitions),
-        "-t", str(args.threads), "-b", "2048", "--ubatch-size", "512", "--json",
-    ]
-    environment = {**os.environ, "UNFORGET_HOME": str(HOME)}
-    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout
-    prefill, decode = json.loads(out)["results"]
-    return {"prefill": prefill["avg_ts"], "decode": decode["avg_ts"], "peak": decode["peak_rss_bytes"]}
+    sizes = ["-p", args.prompt, "-n", args.generate, "-r", args.repetitions, "-t", args.threads]
+    return bases.unforget_bench(model, sizes, "-b", 2048, "--ubatch-size", 512)
 
 
 def requantized(model):
@@ -82,8 +75,9 @@ def requantized(model):
 
     import llama_cpp
 
-    out = ROOT / "target/peers/base-Q4_0.gguf"
+    out = bases.FOLDER / "base-Q4_0.gguf"
     if not out.exists():
+        bases.FOLDER.mkdir(parents=True, exist_ok=True)
         params = llama_cpp.llama_model_quantize_default_params()
         params.ftype = llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0
         params.allow_requantize = True
@@ -95,20 +89,6 @@ def requantized(model):
             sys.exit(f"requantizing failed with status {status}")
         part.rename(out)
     return out
-
-
-def spread(values):
-    return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
-
-
-def processor():
-    try:
-        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor()
 
 
 def main():
@@ -126,7 +106,7 @@ def main():
 
     import llama_cpp
 
-    shipped = next((HOME / "models/smollm2").glob("*.gguf"))
+    shipped = server.base_file()
     print(f"{processor()}, {args.threads} threads, {platform.system()}; llama-cpp-python {llama_cpp.__version__}; "
           f"{args.rounds} rounds of {args.repetitions} repetitions; ratio unforget / peer: median (min-max)\n")
     print(f"| file | pp{args.prompt} tokens/s: unforget, peer | ratio | tg{args.generate} tokens/s: unforget, peer | ratio "
@@ -138,7 +118,7 @@ def main():
             ours.append(run_unforget(args, model))
             theirs.append(run_peer(args, model))
         median = lambda runs, key: statistics.median(run[key] for run in runs)
-        ratio = lambda key: spread([a[key] / b[key] for a, b in zip(ours, theirs)])
+        ratio = lambda key: bases.spread([a[key] / b[key] for a, b in zip(ours, theirs)])
         print(f"| {name} | {median(ours, 'prefill'):.0f}, {median(theirs, 'prefill'):.0f} | {ratio('prefill')} "
               f"| {median(ours, 'decode'):.0f}, {median(theirs, 'decode'):.0f} | {ratio('decode')} "
               f"| {median(ours, 'peak') / 1e6:.0f}, {median(theirs, 'peak') / 1e6:.0f} |", flush=True)

@@ -13,12 +13,15 @@ import subprocess
 import sys
 import time
 
+from processor import processor
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEPT = ROOT / "target/bench-results"
 PEERS = "benches/peers/"
 PARTS = {
     "start": ("Start-up and memory", ["benches/first_token.py", "--runs", "7"]),
     "generation": ("Generation beside llama-cpp-python", [PEERS + "compare.py"]),
+    "candle": ("Generation beside candle", [PEERS + "candle.py"]),
     "agreement": ("`unforget bench` beside llama-bench", [PEERS + "agreement.py"]),
     "embedding": ("Embedding beside llama-cpp-python and ONNX Runtime", [PEERS + "embedding.py"]),
     "index": ("Vector index beside hnswlib and usearch",
@@ -29,16 +32,6 @@ PARTS = {
     "servers": ("Drafting beside llama-server's", [PEERS + "reuse.py", "--only", "none", "--peer"]),
     "files": ("Merging and quantizing beside llama.cpp's tools", [PEERS + "files.py"]),
 }
-
-
-def processor():
-    try:
-        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def machine():

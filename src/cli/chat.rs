@@ -6,13 +6,15 @@ use std::process::ExitCode;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use unforget::collections;
-use unforget::engine::{AdapterStack, ChatMessage, GenerateOptions, PoolLimits, SessionPool};
+use unforget::engine::{
+    AdapterStack, ChatMessage, Demand, GenerateOptions, MemoryNeeds, PoolLimits, SessionPool,
+};
 use unforget::rag::{self, AskOptions, Collection, EngineEmbedder};
 use unforget::registry::Registry;
 use unforget::{Error, Result};
 
 use super::answer::summary;
-use super::memory::LimitArgs;
+use super::memory::{self, LimitArgs};
 use super::options::{GenerateArgs, ModelArgs, SessionArgs};
 use super::prefix_cache::CacheArgs;
 use super::resolve::{self, AdapterRequest, Resolved};
@@ -126,8 +128,20 @@ struct Chat<'a> {
 impl<'a> Chat<'a> {
     fn open(args: Args, context: &'a Context) -> Result<Self> {
         let asked = args.session.resolve();
+        let has_documents = args.docs.is_some();
+        let demand = |needs: &MemoryNeeds, registry: &Registry| {
+            let demand = Demand::of_session(&asked, needs.default_n_ctx());
+            let beside_bytes = match has_documents {
+                true => resolve::memory_of_search(registry, None)?,
+                false => 0,
+            };
+            Ok(Demand {
+                beside_bytes,
+                ..demand
+            })
+        };
         let (resolved, fitted) =
-            resolve::open_within(&args.model, &asked, &args.limit, &context.home)?;
+            memory::open_within(&args.model, &args.limit, &context.home, demand)?;
         let sizes = args.cache.add_to(asked, &context.home);
         let (sizes, limits) = match fitted {
             // One session is what was counted.
@@ -351,6 +365,15 @@ impl<'a> Chat<'a> {
     }
 
     fn use_documents(&mut self, name: &str) -> Result<()> {
+        let is_counted = self.args.docs.is_some() || self.args.limit.memory_limit.is_none();
+        if !is_counted {
+            return Err(Error::InvalidArgument {
+                what: "/docs",
+                value: name.to_owned(),
+                expected: "--docs at the start, where memory is limited: an embedder takes some"
+                    .to_owned(),
+            });
+        }
         self.documents = Some(Documents {
             name: name.to_owned(),
             collection: collections::open(&self.context.home, name)?,

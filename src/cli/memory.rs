@@ -1,4 +1,4 @@
-//! The option that limits memory, and the table of what it goes into.
+//! The option that limits memory, what is opened within it, and the table of what it goes into.
 
 use std::io::Write;
 use std::str::FromStr;
@@ -7,11 +7,15 @@ use clap::Args;
 use serde::Serialize;
 use unforget::Result;
 use unforget::engine::{
-    ContextParams, Fitted, Footprint, KvType, MemoryNeeds, MemoryUse, Model, memory_use,
+    ContextParams, Demand, Fitted, Footprint, KvType, MemoryNeeds, MemoryUse, Model,
+    SessionOptions, memory_use,
 };
+use unforget::registry::{Home, Registry};
 
-use super::output;
+use super::options::ModelArgs;
 use super::prefix_cache::parse_bytes;
+use super::resolve::Resolved;
+use super::{output, resolve};
 
 /// How much memory may be used.
 #[derive(Debug, Clone, Args)]
@@ -35,17 +39,11 @@ impl FromStr for MemoryLimit {
     }
 }
 
-impl LimitArgs {
-    /// The settings that fit, said on standard error; none where there is no limit.
-    pub fn fit(
-        &self,
-        path: &std::path::Path,
-        asked: &unforget::engine::SessionOptions,
-    ) -> Result<Option<Fitted>> {
-        let Some(MemoryLimit(limit)) = self.memory_limit else {
-            return Ok(None);
-        };
-        let fitted = MemoryNeeds::read(path)?.fit(limit, asked)?;
+impl MemoryLimit {
+    /// The settings that fit, said on standard error.
+    pub fn fit(self, needs: &MemoryNeeds, demand: &Demand) -> Result<Fitted> {
+        let Self(limit) = self;
+        let fitted = needs.fit(limit, demand)?;
         output::note(&format!(
             "within {}: a context of at most {} tokens with KV in {}, batches of {}, weights {}; at most {}",
             output::megabytes(limit),
@@ -58,8 +56,44 @@ impl LimitArgs {
             },
             output::megabytes(fitted.footprint.total())
         ));
-        Ok(Some(fitted))
+        Ok(fitted)
     }
+}
+
+/// As [`resolve::open`], within a limit of memory: the file as shipped, and with what else fits of what is demanded.
+pub fn open_within(
+    args: &ModelArgs,
+    limit: &LimitArgs,
+    home: &Home,
+    demand: impl FnOnce(&MemoryNeeds, &Registry) -> Result<Demand>,
+) -> Result<(Resolved, Option<Fitted>)> {
+    let Some(limit) = limit.memory_limit else {
+        return Ok((resolve::open(args, home)?, None));
+    };
+    let registry = Registry::open(home)?;
+    let located = resolve::locate(args.model.as_deref(), &registry)?;
+    let needs = MemoryNeeds::read(&located.path)?;
+    let mut demand = demand(&needs, &registry)?;
+    for text in &args.adapters {
+        let file = fs_err::metadata(resolve::adapter_path(text, &registry)?)?;
+        demand.beside_bytes = demand.beside_bytes.saturating_add(file.len());
+    }
+    let fitted = limit.fit(&needs, &demand)?;
+    let model = located.open_as(args.gpu_layers, fitted.mapped)?;
+    let (stack, trust) = resolve::open_adapters(args, &model, &registry)?;
+    let resolved = Resolved {
+        model,
+        stack,
+        trust,
+    };
+    Ok((resolved, Some(fitted)))
+}
+
+/// What a session demands of a limit.
+pub fn for_session(
+    asked: &SessionOptions,
+) -> impl FnOnce(&MemoryNeeds, &Registry) -> Result<Demand> {
+    |needs, _| Ok(Demand::of_session(asked, needs.default_n_ctx()))
 }
 
 /// Memory as counted by the system, beside what it was expected to go into.

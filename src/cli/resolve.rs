@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use unforget::engine::{
-    Adapter, AdapterStack, ContentHash, Embedder, Fitted, GpuLayers, LayerProfile, Model,
-    ModelOptions, Reranker, SessionOptions, Strength,
+    Adapter, AdapterStack, ContentHash, Embedder, GpuLayers, LayerProfile, Model, ModelOptions,
+    Reranker, SessionOptions, Strength,
 };
 use unforget::rag::{Collection, EngineEmbedder, EngineReranker};
 use unforget::registry::{
@@ -12,7 +12,6 @@ use unforget::registry::{
 };
 use unforget::{Error, Result};
 
-use super::memory::LimitArgs;
 use super::options::ModelArgs;
 use super::{output, tuned};
 
@@ -43,28 +42,23 @@ pub fn open(args: &ModelArgs, home: &Home) -> Result<Resolved> {
     })
 }
 
-/// As [`open`], within a limit of memory: the file as shipped, and with what else fits.
-pub fn open_within(
-    args: &ModelArgs,
-    asked: &SessionOptions,
-    limit: &LimitArgs,
-    home: &Home,
-) -> Result<(Resolved, Option<Fitted>)> {
-    if limit.memory_limit.is_none() {
-        return Ok((open(args, home)?, None));
-    }
-    let registry = Registry::open(home)?;
-    let located = locate(args.model.as_deref(), &registry)?;
-    let fitted = limit.fit(&located.path, asked)?;
-    let mapped = fitted.is_some_and(|fitted| fitted.mapped);
-    let model = located.open_as(args.gpu_layers, mapped)?;
-    let (stack, trust) = open_adapters(args, &model, &registry)?;
-    let resolved = Resolved {
-        model,
-        stack,
-        trust,
+/// Bytes that finding passages takes, at most: the embedder that is installed, and a reranker.
+pub fn memory_of_search(registry: &Registry, rerank: Option<&str>) -> Result<u64> {
+    let (embedder, ..) = installed(default_model(registry, ModelKind::Embedder)?, registry)?;
+    let reranker = match rerank {
+        Some(name) => Reranker::memory(&locate(Some(name), registry)?.path)?,
+        None => 0,
     };
-    Ok((resolved, fitted))
+    Ok(Embedder::memory(&embedder)?.saturating_add(reranker))
+}
+
+/// The file of what the value of `--adapter` names.
+pub fn adapter_path(text: &str, registry: &Registry) -> Result<PathBuf> {
+    let request = AdapterRequest::parse(text)?;
+    match is_path(&request.name) {
+        true => Ok(PathBuf::from(request.name)),
+        false => Ok(registry.adapter(&request.name)?.path),
+    }
 }
 
 fn open_model(args: &ModelArgs, registry: &Registry) -> Result<Model> {
@@ -90,7 +84,7 @@ impl Located {
     }
 
     /// The file as it is, with its weights mapped or packed.
-    fn open_as(self, gpu_layers: GpuLayers, mapped: bool) -> Result<Model> {
+    pub fn open_as(self, gpu_layers: GpuLayers, mapped: bool) -> Result<Model> {
         let options = ModelOptions {
             gpu_layers,
             mapped,
@@ -172,7 +166,8 @@ pub fn is_path(text: &str) -> bool {
     text.contains(std::path::MAIN_SEPARATOR) || text.ends_with(".gguf") || Path::new(text).is_file()
 }
 
-fn open_adapters(
+/// Loads the adapters that `args` names onto `model`.
+pub fn open_adapters(
     args: &ModelArgs,
     model: &Model,
     registry: &Registry,

@@ -9,7 +9,7 @@ use unforget::tune::machine;
 use unforget::{Error, Result};
 
 use super::answer::{Report, summary};
-use super::memory::LimitArgs;
+use super::memory::{self, LimitArgs};
 use super::options::{GenerateArgs, ModelArgs, SessionArgs};
 use super::prefix_cache::CacheArgs;
 use super::{Context, chat, exit_code_of, interrupt, output, resolve};
@@ -34,12 +34,7 @@ pub struct Args {
     prompt: Option<String>,
 
     /// Answer from this collection of documents
-    #[arg(
-        long,
-        env = "UNFORGET_DOCS",
-        value_name = "COLLECTION",
-        conflicts_with = "memory_limit"
-    )]
+    #[arg(long, env = "UNFORGET_DOCS", value_name = "COLLECTION")]
     docs: Option<String>,
 
     /// Instructions for the whole chat
@@ -91,6 +86,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
                 collection,
                 args.model,
                 args.session,
+                args.limit,
                 args.cache,
                 args.generate,
             ),
@@ -98,7 +94,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         );
     }
     let asked = args.session.resolve();
-    let (resolved, fitted) = resolve::open_within(&args.model, &asked, &args.limit, &context.home)?;
+    let demand = memory::for_session(&asked);
+    let (resolved, fitted) = memory::open_within(&args.model, &args.limit, &context.home, demand)?;
     let tokens = if args.raw {
         resolved.model.tokenize(&prompt)?
     } else {

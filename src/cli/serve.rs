@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
-use unforget::engine::SchedulerOptions;
+use unforget::engine::{MemoryNeeds, SchedulerOptions};
+use unforget::registry::Registry;
 use unforget::serve::{App, Limits, ServeOptions, Server};
 use unforget::{Error, Result};
 
+use super::memory::{self, LimitArgs, MemoryLimit};
 use super::options::ModelArgs;
 use super::{Context, interrupt, output, resolve};
 
@@ -120,6 +122,8 @@ pub struct Args {
     #[command(flatten)]
     session: super::options::SessionArgs,
     #[command(flatten)]
+    limit: LimitArgs,
+    #[command(flatten)]
     cache: super::prefix_cache::CacheArgs,
 }
 
@@ -140,8 +144,20 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             expected: "none: each request names its adapters".to_owned(),
         });
     }
-    let options = options(&args, context)?;
-    let model = resolve::open(&args.model, &context.home)?.model;
+    let mut options = options(&args, context)?;
+    let demand = |needs: &MemoryNeeds, registry: &Registry| {
+        // Whoever has no embedder asks for no documents.
+        let beside_bytes = match resolve::memory_of_search(registry, None) {
+            Err(Error::NothingInstalled { .. }) => 0,
+            bytes => bytes?,
+        };
+        Ok(options.scheduler.demand(needs, beside_bytes))
+    };
+    let (resolved, fitted) = memory::open_within(&args.model, &args.limit, &context.home, demand)?;
+    if let (Some(fitted), Some(MemoryLimit(limit))) = (fitted, args.limit.memory_limit) {
+        options.scheduler = options.scheduler.within(limit, &fitted);
+    }
+    let model = resolved.model;
     let name = model.name().to_owned();
     let server = Server::bind(App::new(model, context.home.clone(), options)?)?;
     let address = server.address();

@@ -6,6 +6,7 @@
 //! tokens as plain text, in which no control token is ever recognised, whatever the vocabulary.
 
 use super::model::Model;
+use super::session::Segment;
 use super::template::ChatMessage;
 use crate::error::{Error, Result};
 use crate::llama::Token;
@@ -25,14 +26,7 @@ impl Model {
         if !self.any_spells_control(messages)? {
             return self.tokenize_prompt(&template.render(messages)?);
         }
-        let placeholders: Vec<ChatMessage> = (0..messages.len())
-            .zip(messages)
-            .map(|(nth, message)| ChatMessage {
-                role: message.role,
-                content: placeholder(nth),
-            })
-            .collect();
-        let rendered = template.render(&placeholders)?;
+        let rendered = template.render(&placeholders(messages))?;
         let mut tokens = Vec::new();
         let mut rest = rendered.as_str();
         for (nth, message) in messages.iter().enumerate() {
@@ -48,6 +42,49 @@ impl Model {
         }
         self.append_template(rest, &mut tokens)?;
         Ok(tokens)
+    }
+
+    /// As [`Self::tokenize_chat`], with `pieces` of the last message, in their order, apart from the rest.
+    ///
+    /// # Errors
+    /// As [`Self::tokenize_chat`]; [`Error::Template`] also if the last message does not contain the pieces.
+    pub fn tokenize_chat_in_segments(
+        &self,
+        messages: &[ChatMessage],
+        pieces: &[String],
+    ) -> Result<Vec<Segment>> {
+        let rendered = self.chat_template()?.render(&placeholders(messages))?;
+        let mut segments = Vec::new();
+        let mut between = Vec::new();
+        let mut rest = rendered.as_str();
+        for (nth, message) in messages.iter().enumerate() {
+            let (before, after) = rest.split_once(&placeholder(nth)).ok_or_else(altered)?;
+            self.append_template(before, &mut between)?;
+            let mut content = message.content.as_str();
+            if nth + 1 == messages.len() {
+                for piece in pieces {
+                    let (before, after) = content.split_once(piece).ok_or_else(altered)?;
+                    between.extend(self.tokenize_text(before)?);
+                    segments.push(Segment {
+                        tokens: std::mem::take(&mut between),
+                        is_piece: false,
+                    });
+                    segments.push(Segment {
+                        tokens: self.tokenize_text(piece)?,
+                        is_piece: true,
+                    });
+                    content = after;
+                }
+            }
+            between.extend(self.tokenize_text(content)?);
+            rest = after;
+        }
+        self.append_template(rest, &mut between)?;
+        segments.push(Segment {
+            tokens: between,
+            is_piece: false,
+        });
+        Ok(segments)
     }
 
     /// Appends text of the template; only the first piece gets what the model wants at the beginning of a text.
@@ -69,6 +106,16 @@ impl Model {
         }
         Ok(false)
     }
+}
+
+fn placeholders(messages: &[ChatMessage]) -> Vec<ChatMessage> {
+    (0..messages.len())
+        .zip(messages)
+        .map(|(nth, message)| ChatMessage {
+            role: message.role,
+            content: placeholder(nth),
+        })
+        .collect()
 }
 
 fn placeholder(nth: usize) -> String {

@@ -1,5 +1,8 @@
 //! An embedder: text to unit vectors, through an encoder model with mean pooling.
 
+use std::path::Path;
+
+use super::footprint::MemoryNeeds;
 use super::model::Model;
 use super::session::SessionOptions;
 use crate::error::{Error, Result};
@@ -38,6 +41,19 @@ struct Input {
     index: usize,
 }
 
+fn sizes(options: &SessionOptions) -> ContextParams {
+    ContextParams {
+        n_ctx: N_BATCH,
+        n_batch: N_BATCH,
+        n_ubatch: N_BATCH,
+        n_seq_max: N_SEQ,
+        n_threads: options.threads(),
+        n_threads_batch: options.threads(),
+        embeddings: true,
+        kv_type: KvType::F16,
+    }
+}
+
 impl Embedder {
     /// Allocates an embedder over `model`.
     ///
@@ -45,17 +61,7 @@ impl Embedder {
     /// [`Error::WrongModelKind`] if the model generates text instead.
     pub fn new(model: &Model, options: &SessionOptions) -> Result<Self> {
         model.require_encoder()?;
-        let params = ContextParams {
-            n_ctx: N_BATCH,
-            n_batch: N_BATCH,
-            n_ubatch: N_BATCH,
-            n_seq_max: N_SEQ,
-            n_threads: options.threads(),
-            n_threads_batch: options.threads(),
-            embeddings: true,
-            kv_type: KvType::F16,
-        };
-        let context = Context::new(model.engine(), &params)?;
+        let context = Context::new(model.engine(), &sizes(options))?;
         if context.gives_scores() {
             return Err(model.wrong_kind("embed text; it compares two texts: use it with --rerank"));
         }
@@ -64,6 +70,15 @@ impl Embedder {
             context,
             batch: Batch::default(),
         })
+    }
+
+    /// Bytes of memory that an embedder of this file takes, at most.
+    ///
+    /// # Errors
+    /// As [`MemoryNeeds::read`].
+    pub fn memory(path: &Path) -> Result<u64> {
+        let needs = MemoryNeeds::read(path)?;
+        Ok(needs.beside(&sizes(&SessionOptions::default())))
     }
 
     /// The model.

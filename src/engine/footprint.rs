@@ -3,6 +3,7 @@
 //! Weights are counted as the file and the backend say, the KV cache exactly. What a computation takes is bounded from
 //! above: `tests/cli/memory.rs` compares limits with what the system counts.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde::Serialize;
@@ -17,7 +18,7 @@ use crate::llama::{self, ContextParams, KvType};
 const PROGRAM_BYTES: u64 = 40 << 20;
 /// The text of a token, looked up both ways, its merges, and the file's own list.
 const BYTES_OF_A_TOKEN: u64 = 500;
-/// Rows of logits that are kept at once: those of a draft.
+/// Rows of logits that are kept at once, at least: those of a draft.
 const ROWS_OF_LOGITS: u64 = 32;
 /// Numbers of a token's hidden state that are alive at once, in hidden states: its residual, norm, query, output.
 const HIDDEN_STATES: u64 = 16;
@@ -29,6 +30,8 @@ const BLOCK: u64 = 32;
 const CONTEXT_STEP: u32 = 256;
 /// Least context that is worth offering: a question and an answer.
 const LEAST_CONTEXT: u32 = 512;
+/// Sizes of a context that are tried: from a million tokens down to the least.
+const MOST_CONTEXTS: usize = 12;
 
 /// Bytes of memory, by what they are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -43,6 +46,8 @@ pub struct Footprint {
     pub compute_bytes: u64,
     /// Program and vocabulary, at most.
     pub program_bytes: u64,
+    /// Models beside it, such as an embedder.
+    pub beside_bytes: u64,
 }
 
 impl Footprint {
@@ -55,6 +60,7 @@ impl Footprint {
             self.kv_bytes,
             self.compute_bytes,
             self.program_bytes,
+            self.beside_bytes,
         ]
         .into_iter()
         .fold(0, u64::saturating_add)
@@ -77,6 +83,38 @@ pub struct MemoryNeeds {
     n_ctx_train: u32,
     /// Whether rows of heads are whole blocks.
     has_whole_blocks: bool,
+}
+
+/// What has to fit into a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    /// The shortest context that is of use, and the longest.
+    pub n_ctx: RangeInclusive<u32>,
+    /// Sequences of the context.
+    pub n_seq_max: u32,
+    /// Tokens computed at once, where that is asked for.
+    pub n_ubatch: Option<u32>,
+    /// How keys and values are stored, where that is asked for.
+    pub kv_type: Option<KvType>,
+    /// Bytes that models beside it take.
+    pub beside_bytes: u64,
+}
+
+impl Demand {
+    /// Of a session: what `asked` says stands, and else a context of at most `n_ctx` tokens.
+    #[must_use]
+    pub fn of_session(asked: &SessionOptions, n_ctx: u32) -> Self {
+        Self {
+            n_ctx: match asked.n_ctx.filter(|&n| n > 0) {
+                Some(n_ctx) => n_ctx..=n_ctx,
+                None => LEAST_CONTEXT.min(n_ctx)..=n_ctx,
+            },
+            n_seq_max: 1,
+            n_ubatch: asked.n_ubatch.filter(|&n| n > 0),
+            kv_type: asked.kv_type,
+            beside_bytes: 0,
+        }
+    }
 }
 
 /// Settings that fit.
@@ -151,17 +189,27 @@ impl MemoryNeeds {
         self.kv_bytes_per_token
     }
 
+    /// Tokens of the context that a session gets where nothing is said.
+    #[must_use]
+    pub fn default_n_ctx(&self) -> u32 {
+        SessionOptions::DEFAULT_N_CTX.min(self.n_ctx_train.max(1))
+    }
+
     /// What a session of such sizes takes, with the weights mapped or packed.
     #[must_use]
     pub fn footprint(&self, sizes: &ContextParams, mapped: bool) -> Footprint {
         let n_ctx = u64::from(sizes.n_ctx.next_multiple_of(CONTEXT_STEP));
         let n_ubatch = u64::from(sizes.n_ubatch);
+        let n_vocab = match sizes.embeddings {
+            true => 0,
+            false => self.n_vocab,
+        };
         let numbers_of_a_token =
-            self.n_vocab + HIDDEN_STATES * self.n_embd + FEED_FORWARD_STATES * self.n_ff;
+            n_vocab + HIDDEN_STATES * self.n_embd + FEED_FORWARD_STATES * self.n_ff;
         // The mask of attention: a number a token and cell, in single and in half precision.
         let mask = n_ctx.saturating_mul(4 + 2);
         let a_token = (4 * numbers_of_a_token).saturating_add(mask);
-        let logits = ROWS_OF_LOGITS * 4 * self.n_vocab;
+        let logits = ROWS_OF_LOGITS.max(u64::from(sizes.n_seq_max)) * 4 * n_vocab;
         let kv = n_ctx.saturating_mul(self.kv_bytes_per_token);
         Footprint {
             mapped_bytes: self.weights - if mapped { 0 } else { self.packed },
@@ -173,43 +221,49 @@ impl MemoryNeeds {
             kv_bytes: sizes.kv_type.bytes_of(kv),
             compute_bytes: n_ubatch.saturating_mul(a_token).saturating_add(logits),
             program_bytes: PROGRAM_BYTES.saturating_add(BYTES_OF_A_TOKEN * self.n_vocab),
+            beside_bytes: 0,
         }
     }
 
-    /// The settings with the longest context that fit into `limit` bytes. What `asked` says stands.
+    /// The same beside another model, in a program that is there already.
+    pub(super) fn beside(&self, sizes: &ContextParams) -> u64 {
+        let whole = self.footprint(sizes, false).total();
+        whole.saturating_sub(PROGRAM_BYTES)
+    }
+
+    /// The settings with the longest context that fit into `limit` bytes.
     ///
     /// # Errors
     /// [`Error::MemoryLimit`] with the arithmetic, where nothing fits.
-    pub fn fit(&self, limit: u64, asked: &SessionOptions) -> Result<Fitted> {
-        let contexts = match asked.n_ctx.filter(|&n| n > 0) {
-            Some(n_ctx) => vec![n_ctx],
-            None => self.contexts(),
-        };
-        let mut least = None;
-        for n_ctx in contexts {
-            for (kv_type, mapped, n_ubatch) in self.ways(asked) {
+    pub fn fit(&self, limit: u64, demand: &Demand) -> Result<Fitted> {
+        let mut least: Option<Fitted> = None;
+        for n_ctx in contexts(&demand.n_ctx) {
+            for (kv_type, mapped, n_ubatch) in self.ways(demand) {
                 let sizes = ContextParams {
                     n_ctx,
                     n_batch: n_ctx,
                     n_ubatch: n_ubatch.min(n_ctx),
-                    n_seq_max: 1,
+                    n_seq_max: demand.n_seq_max,
                     n_threads: 1,
                     n_threads_batch: 1,
                     embeddings: false,
                     kv_type,
+                };
+                let footprint = Footprint {
+                    beside_bytes: demand.beside_bytes,
+                    ..self.footprint(&sizes, mapped)
                 };
                 let fitted = Fitted {
                     mapped,
                     n_ctx,
                     n_ubatch: sizes.n_ubatch,
                     kv_type,
-                    footprint: self.footprint(&sizes, mapped),
+                    footprint,
                 };
-                if fitted.footprint.total() <= limit {
+                if footprint.total() <= limit {
                     return Ok(fitted);
                 }
-                let is_less = |known: &Fitted| fitted.footprint.total() < known.footprint.total();
-                if least.as_ref().is_none_or(is_less) {
+                if least.is_none_or(|known| footprint.total() < known.footprint.total()) {
                     least = Some(fitted);
                 }
             }
@@ -224,19 +278,9 @@ impl MemoryNeeds {
         })
     }
 
-    /// Sizes of a context, the longest first.
-    fn contexts(&self) -> Vec<u32> {
-        let most = SessionOptions::DEFAULT_N_CTX.min(self.n_ctx_train.max(1));
-        let shorter = |n: &u32| Some((n / 2).next_multiple_of(CONTEXT_STEP));
-        std::iter::successors(Some(most), shorter)
-            .take_while(|&n| n >= LEAST_CONTEXT.min(most))
-            .take(8)
-            .collect()
-    }
-
     /// Ways to compute in less and less memory: smaller batches, which cost least, then shorter numbers, then weights where
     /// they lie.
-    fn ways(&self, asked: &SessionOptions) -> Vec<(KvType, bool, u32)> {
+    fn ways(&self, demand: &Demand) -> Vec<(KvType, bool, u32)> {
         let all = [
             (KvType::F16, false, 512),
             (KvType::F16, false, 128),
@@ -247,9 +291,8 @@ impl MemoryNeeds {
         ];
         all.into_iter()
             .map(|(kv_type, mapped, n_ubatch)| {
-                let kv_type = asked.kv_type.unwrap_or(kv_type);
-                let n_ubatch = asked.n_ubatch.filter(|&n| n > 0).unwrap_or(n_ubatch);
-                (kv_type, mapped, n_ubatch)
+                let kv_type = demand.kv_type.unwrap_or(kv_type);
+                (kv_type, mapped, demand.n_ubatch.unwrap_or(n_ubatch))
             })
             .filter(|(kv_type, ..)| self.has_whole_blocks || *kv_type == KvType::F16)
             .collect()
@@ -267,6 +310,17 @@ impl Fitted {
             ..sizes
         }
     }
+}
+
+/// Sizes of a context, the longest first.
+fn contexts(n_ctx: &RangeInclusive<u32>) -> Vec<u32> {
+    let (least, most) = (*n_ctx.start(), *n_ctx.end());
+    let shorter = |n: &u32| Some((n / 2).next_multiple_of(CONTEXT_STEP).max(least));
+    let mut all: Vec<u32> = std::iter::successors(Some(most.max(least)), shorter)
+        .take(MOST_CONTEXTS)
+        .collect();
+    all.dedup();
+    all
 }
 
 /// Who keeps a weight in an order of its own.
@@ -316,9 +370,41 @@ mod tests {
         }
     }
 
+    fn demand() -> Demand {
+        Demand::of_session(&SessionOptions::default(), needs().default_n_ctx())
+    }
+
+    #[test]
+    fn models_beside_it_are_part_of_the_sum() {
+        let beside = Demand {
+            beside_bytes: 60 * MB,
+            ..demand()
+        };
+        let alone = needs().fit(300 * MB, &demand()).unwrap();
+        let fitted = needs().fit(300 * MB, &beside).unwrap();
+        assert!(fitted.footprint.total() <= 300 * MB);
+        assert_ne!(
+            (fitted.n_ctx, fitted.kv_type, fitted.n_ubatch),
+            (alone.n_ctx, alone.kv_type, alone.n_ubatch)
+        );
+        let error = needs().fit(150 * MB, &beside).unwrap_err();
+        assert!(
+            error.to_string().contains("60 MB models beside it"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn contexts_are_halved_down_to_the_least_that_is_of_use() {
+        assert_eq!(contexts(&(512..=4096)), [4096, 2048, 1024, 512]);
+        assert_eq!(contexts(&(700..=2048)), [2048, 1024, 700]);
+        assert_eq!(contexts(&(8192..=8192)), [8192]);
+        assert_eq!(contexts(&RangeInclusive::new(8192, 512)), [8192]);
+    }
+
     #[test]
     fn less_memory_means_smaller_batches_then_shorter_numbers_then_shorter_contexts() {
-        let fit = |limit: u64| needs().fit(limit * MB, &SessionOptions::default()).unwrap();
+        let fit = |limit: u64| needs().fit(limit * MB, &demand()).unwrap();
         let plenty = fit(1000);
         assert_eq!(
             (plenty.n_ctx, plenty.n_ubatch, plenty.kv_type, plenty.mapped),
@@ -344,6 +430,7 @@ mod tests {
             kv_type: Some(KvType::F16),
             ..SessionOptions::default()
         };
+        let asked = Demand::of_session(&asked, needs().default_n_ctx());
         assert_eq!(needs().fit(u64::MAX, &asked).unwrap().n_ctx, 8192);
         let error = needs().fit(150 * MB, &asked).unwrap_err();
         let Error::MemoryLimit { n_ctx, needed, .. } = &error else {
@@ -363,8 +450,7 @@ mod tests {
             has_whole_blocks: false,
             ..needs()
         };
-        let fitted =
-            (150..400).filter_map(|limit| needs.fit(limit * MB, &SessionOptions::default()).ok());
+        let fitted = (150..400).filter_map(|limit| needs.fit(limit * MB, &demand()).ok());
         assert!(
             fitted
                 .into_iter()

@@ -66,14 +66,16 @@ struct Clock {
 }
 
 impl<'session> Generation<'session> {
+    /// `prefill` brings the session to `prompt`.
     pub(super) fn start(
         session: &'session mut Session,
         prompt: &[Token],
         options: &GenerateOptions,
+        prefill: impl FnOnce(&mut Session) -> Result<Prefill>,
     ) -> Result<Self> {
         let started = Instant::now();
         let sampler = options.sampling.sampler(session.model())?;
-        let prefill = session.prefill(prompt, &options.cancel)?;
+        let prefill = prefill(session)?;
         let prefilled = Instant::now();
         let drafts = options.draft && session.can_draft();
         Ok(Self {

@@ -53,7 +53,7 @@ pub use bench::{
 #[cfg(feature = "serve")]
 pub use constraint::{Constraint, ConstraintFactory, compact};
 pub use embedder::Embedder;
-pub use footprint::{Fitted, Footprint, MemoryNeeds};
+pub use footprint::{Demand, Fitted, Footprint, MemoryNeeds};
 pub use generation::{GenerateOptions, Generation};
 pub use hash::ContentHash;
 pub use importance::importance;
@@ -72,7 +72,7 @@ pub use scheduler::{
     CompletionRequest, Event, Finished, Scheduler, SchedulerOptions, SchedulerStats, Sink,
 };
 pub use scorer::{GreedyAnswer, Opening, RowAt, ScoreItem, Scorer, ScorerOptions};
-pub use session::{Prefill, Session, SessionOptions};
+pub use session::{Part, Piece, Prefill, Segment, Session, SessionOptions};
 pub use stack::AdapterStack;
 pub use stack_cost::StackCost;
 pub use strength::Strength;

@@ -3,6 +3,9 @@
 //! Nogueira and Cho 2019 (arXiv 1901.04085). Slower than comparing vectors, since nothing of a text can be computed
 //! before the question is known, and better, since each word of one sees each word of the other.
 
+use std::path::Path;
+
+use super::footprint::MemoryNeeds;
 use super::model::Model;
 use super::session::SessionOptions;
 use crate::error::{Error, Result};
@@ -32,6 +35,20 @@ pub struct Reranker {
     max_pair: usize,
 }
 
+fn sizes(max_pair: usize, options: &SessionOptions) -> ContextParams {
+    let n_tokens = u32::try_from(max_pair).unwrap_or(u32::MAX);
+    ContextParams {
+        n_ctx: n_tokens,
+        n_batch: n_tokens,
+        n_ubatch: n_tokens,
+        n_seq_max: 1,
+        n_threads: options.threads(),
+        n_threads_batch: options.threads(),
+        embeddings: true,
+        kv_type: KvType::F16,
+    }
+}
+
 impl Reranker {
     /// Allocates a reranker over `model`.
     ///
@@ -44,18 +61,7 @@ impl Reranker {
             return Err(model.wrong_kind(PURPOSE));
         }
         let max_pair = model.n_ctx_train().min(MAX_PAIR);
-        let n_tokens = u32::try_from(max_pair).unwrap_or(u32::MAX);
-        let params = ContextParams {
-            n_ctx: n_tokens,
-            n_batch: n_tokens,
-            n_ubatch: n_tokens,
-            n_seq_max: 1,
-            n_threads: options.threads(),
-            n_threads_batch: options.threads(),
-            embeddings: true,
-            kv_type: KvType::F16,
-        };
-        let context = Context::new(model.engine(), &params)?;
+        let context = Context::new(model.engine(), &sizes(max_pair, options))?;
         if !context.gives_scores() {
             return Err(model.wrong_kind(PURPOSE));
         }
@@ -65,6 +71,15 @@ impl Reranker {
             batch: Batch::default(),
             max_pair,
         })
+    }
+
+    /// Bytes of memory that a reranker of this file takes, at most.
+    ///
+    /// # Errors
+    /// As [`MemoryNeeds::read`].
+    pub fn memory(path: &Path) -> Result<u64> {
+        let needs = MemoryNeeds::read(path)?;
+        Ok(needs.beside(&sizes(MAX_PAIR, &SessionOptions::default())))
     }
 
     /// The model.

@@ -1,6 +1,7 @@
 //! A session: one timeline of tokens over a model, which reuses what it has already computed.
 
 mod drafts;
+mod pieces;
 mod prefixes;
 
 use super::common_prefix::common_prefix;
@@ -10,6 +11,8 @@ use super::prefix_cache::{KeptPrefixes, PrefixCache};
 use super::stack::{AdapterStack, StackFingerprint};
 use crate::error::{Error, Result};
 use crate::llama::{Batch, CancelToken, Context, ContextParams, KvType, Token};
+
+pub use pieces::{Part, Piece, Segment};
 
 /// The one sequence of a session's context.
 const SEQUENCE: u32 = 0;
@@ -31,6 +34,8 @@ pub struct SessionOptions {
     pub kv_type: Option<KvType>,
     /// Where beginnings of prompts are kept, beyond this session; nowhere by default.
     pub prefix_cache: Option<PrefixCache>,
+    /// Most pieces of a prompt that are moved to where they are wanted ([`Session::prefill_parts`]); none by default.
+    pub pieces: u32,
 }
 
 impl SessionOptions {
@@ -58,6 +63,7 @@ impl SessionOptions {
                 .or(defaults.n_threads_batch),
             kv_type: self.kv_type.or(defaults.kv_type),
             prefix_cache: self.prefix_cache.clone(),
+            pieces: self.pieces,
         }
     }
 
@@ -77,9 +83,10 @@ impl SessionOptions {
             n_ctx,
             n_batch,
             n_ubatch: chosen(self.n_ubatch, Self::DEFAULT_N_UBATCH).min(n_batch),
-            // Copying KV in and out takes a second sequence.
-            n_seq_max: match self.prefix_cache {
-                Some(_) if model.engine().has_plain_memory() => 2,
+            n_seq_max: match model.engine().has_plain_memory() {
+                // Copying KV in and out takes a second sequence, and each piece one of its own.
+                true if self.pieces > 0 => self.pieces.saturating_add(pieces::FIRST_SEQUENCE),
+                true if self.prefix_cache.is_some() => 2,
                 _ => 1,
             },
             n_threads: self.threads(),
@@ -115,6 +122,9 @@ pub struct Session {
     fingerprint: StackFingerprint,
     /// The tokens whose KV is in the context.
     tokens: Vec<Token>,
+    /// How many of them, the first ones, were computed one after the other: behind these stand pieces that were moved, and
+    /// what was computed after such.
+    in_order: usize,
     /// How many of them, the last ones, are a draft: computed, and not chosen.
     drafted: usize,
     /// Where in the last batch the logits of the last chosen token are.
@@ -166,6 +176,7 @@ impl Session {
             stack: AdapterStack::base(),
             fingerprint: StackFingerprint::default(),
             tokens: Vec::new(),
+            in_order: usize::MAX,
             drafted: 0,
             output: None,
             prefix_cache: prefix_cache.filter(|_| model.engine().has_plain_memory()),
@@ -222,6 +233,7 @@ impl Session {
     pub fn forget(&mut self) {
         self.context.clear();
         self.tokens.clear();
+        self.in_order = usize::MAX;
         self.drafted = 0;
         self.output = None;
     }
@@ -234,6 +246,19 @@ impl Session {
     /// [`Error::ContextFull`] if it does not fit with at least one token of answer, [`Error::Interrupted`]; what was
     /// computed by then is kept.
     pub fn prefill(&mut self, prompt: &[Token], cancel: &CancelToken) -> Result<Prefill> {
+        self.check(prompt)?;
+        self.rewind_to(prompt);
+        self.restore(prompt);
+        let cached = self.tokens.len();
+        self.extend_to(prompt, cancel)?;
+        Ok(Prefill {
+            cached,
+            evaluated: prompt.len() - cached,
+        })
+    }
+
+    /// Fails for a prompt that cannot be computed here.
+    fn check(&self, prompt: &[Token]) -> Result<()> {
         if prompt.is_empty() {
             return Err(Error::InvalidArgument {
                 what: "prompt",
@@ -247,21 +272,19 @@ impl Session {
                 n_ctx: self.n_ctx(),
             });
         }
-        self.model.check_tokens(prompt)?;
-        self.rewind_to(prompt);
-        self.restore(prompt);
-        let cached = self.tokens.len();
-        for chunk in prompt[cached..].chunks(self.n_batch) {
+        self.model.check_tokens(prompt)
+    }
+
+    /// Computes what `prompt` has beyond the timeline, which is its beginning.
+    fn extend_to(&mut self, prompt: &[Token], cancel: &CancelToken) -> Result<()> {
+        for chunk in prompt[self.tokens.len()..].chunks(self.n_batch) {
             let outputs = match self.tokens.len() + chunk.len() == prompt.len() {
                 true => Outputs::Last,
                 false => Outputs::None,
             };
             self.extend(chunk, outputs, cancel)?;
         }
-        Ok(Prefill {
-            cached,
-            evaluated: prompt.len() - cached,
-        })
+        Ok(())
     }
 
     /// Logits of the last token, one a vocabulary entry; `None` before anything was computed.
@@ -279,11 +302,16 @@ impl Session {
         prompt: &[Token],
         options: &GenerateOptions,
     ) -> Result<Generation<'_>> {
-        Generation::start(self, prompt, options)
+        Generation::start(self, prompt, options, |session| {
+            session.prefill(prompt, &options.cancel)
+        })
     }
 
     /// Adds a token of the answer and computes it.
-    pub(super) fn advance(&mut self, token: Token, cancel: &CancelToken) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Engine`], [`Error::ContextFull`], [`Error::Interrupted`]; the timeline is then as it was.
+    pub fn advance(&mut self, token: Token, cancel: &CancelToken) -> Result<()> {
         self.extend(&[token], Outputs::Last, cancel)
     }
 
@@ -295,9 +323,17 @@ impl Session {
     /// Cuts the timeline back to its longest common prefix with `prompt`. The last token of the prompt is always
     /// computed again: its logits are needed.
     fn rewind_to(&mut self, prompt: &[Token]) {
-        let common = common_prefix(&self.tokens, prompt).min(prompt.len() - 1);
+        let common = common_prefix(&self.tokens, prompt)
+            .min(self.in_order)
+            .min(prompt.len() - 1);
+        self.cut_at(common);
+    }
+
+    /// Cuts the timeline at `common` tokens, all of which were computed in order.
+    fn cut_at(&mut self, common: usize) {
         self.output = None;
         self.drafted = 0;
+        self.in_order = usize::MAX;
         if common < self.tokens.len() {
             if self.context.truncate(SEQUENCE, common) {
                 self.tokens.truncate(common);

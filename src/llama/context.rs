@@ -296,7 +296,7 @@ impl Context {
         }
     }
 
-    /// Makes `to` a copy of `from`: both then share the KV of its tokens. `to` must be empty.
+    /// Gives `to` the tokens of `from`: both then share their KV. No position may be in both.
     pub fn fork(&mut self, from: u32, to: u32) {
         let (Ok(from), Ok(to)) = (i32::try_from(from), i32::try_from(to)) else {
             return;

@@ -31,6 +31,9 @@ pub struct AskOptions {
     pub policy: Option<Policy>,
     /// A policy to follow besides: whoever asks can be stricter than the collection, never laxer.
     pub besides: Option<Policy>,
+    /// Take passages from the prefix cache wherever they stand, if the session can move pieces: the answer begins sooner, and
+    /// is not always the one of the whole prompt (`benches/notes.md` has what that costs).
+    pub reuse_passages: bool,
     /// How to generate.
     pub generate: GenerateOptions,
 }
@@ -57,6 +60,7 @@ impl Default for AskOptions {
             filter: Filter::default(),
             policy: None,
             besides: None,
+            reuse_passages: false,
             generate: GenerateOptions::default(),
         }
     }
@@ -160,11 +164,16 @@ pub fn ask_streaming(
         ChatMessage::system(assignment.system()),
         ChatMessage::user(assignment.user()),
     ];
-    let tokens = model.tokenize_chat(&messages)?;
     let mut generate = options.generate.clone();
     if let Some(grammar) = assignment.grammar() {
         generate.sampling.grammar = Some(grammar);
     }
-    let outcome = session.generate(&tokens, &generate)?.run(tell)?;
+    let generation = if options.reuse_passages && session.can_move_pieces() {
+        let segments = model.tokenize_chat_in_segments(&messages, &assignment.passages())?;
+        session.generate_segments(&segments, &generate)?
+    } else {
+        session.generate(&model.tokenize_chat(&messages)?, &generate)?
+    };
+    let outcome = generation.run(tell)?;
     assignment.check(outcome, embedder)
 }

@@ -4,7 +4,7 @@ use super::ask::{GroundedAnswer, Status};
 use super::citation::{cite, cite_by_meaning};
 use super::embed::Embed;
 use super::policy::PolicyReport;
-use super::prompt::RagPrompt;
+use super::prompt::{Passage, RagPrompt};
 use super::search::SearchTimings;
 use super::style::AnswerStyle;
 use crate::Result;
@@ -31,6 +31,12 @@ impl Assignment {
     #[must_use]
     pub fn user(&self) -> &str {
         &self.prompt.user
+    }
+
+    /// The parts of the user's message that other questions have in other places: what each passage says, in order.
+    #[must_use]
+    pub fn passages(&self) -> Vec<String> {
+        self.prompt.passages.iter().map(Passage::body).collect()
     }
 
     /// The GBNF grammar of the answers that may be given; none where all may.

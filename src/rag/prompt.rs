@@ -46,6 +46,11 @@ impl Passage {
     pub(super) fn quoted(&self) -> &str {
         &self.quoted
     }
+
+    /// What stands between its tags: its title and its text, whatever its number.
+    pub(super) fn body(&self) -> String {
+        format!(" {}\n{}", neutral_title(title(&self.hit)), self.quoted)
+    }
 }
 
 /// A prompt whose passages are known.
@@ -127,11 +132,8 @@ fn numbered(passages: &[Passage], more: Option<&Hit>) -> Vec<Passage> {
 fn layout(question: &str, passages: &[Passage]) -> String {
     let mut text = String::new();
     for passage in passages {
-        let (n, title) = (passage.n, neutral_title(title(&passage.hit)));
-        text.push_str(&format!(
-            "<passage {n}> {title}\n{}\n</passage {n}>\n\n",
-            passage.quoted
-        ));
+        let (n, body) = (passage.n, passage.body());
+        text.push_str(&format!("<passage {n}>{body}\n</passage {n}>\n\n"));
     }
     let nearest = nearest_sentences(question, passages);
     if !nearest.is_empty() {

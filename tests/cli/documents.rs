@@ -291,6 +291,41 @@ fn benchmark(scratch: &Scratch, queries: &str) -> std::path::PathBuf {
 }
 
 #[test]
+fn bench_measures_answers_where_there_are_some() {
+    let scratch = with_demo_documents();
+    let bench = [
+        "bench",
+        "-p",
+        "0",
+        "-n",
+        "0",
+        "-r",
+        "1",
+        "--docs",
+        "default",
+        "--with",
+        "retrieval,ask",
+    ];
+    let question = ["--question", "Who was named Super Bowl MVP?"];
+    let report = scratch.json(&[&bench[..], &question].concat());
+    let ms = |what: &str| {
+        let more = report["more"].as_array().expect("quantities");
+        let quantity = more.iter().find(|quantity| quantity["what"] == what);
+        quantity.and_then(|quantity| quantity["ms"]["p50"].as_f64())
+    };
+    assert!(ms("retrieval: searching").is_some(), "{report}");
+    let parts = ["ask: search", "ask: first token", "ask: whole answer"];
+    let parts = parts.map(|what| ms(what).unwrap_or_else(|| panic!("{what}: {report}")));
+    assert!(parts.is_sorted(), "each is a part of the next: {parts:?}");
+    scratch
+        .run(&bench)
+        .fails_with(2, &["--question", "the model was not asked"]);
+    scratch
+        .run(&[&bench[..], &["-o", "csv"]].concat())
+        .fails_with(2, &["--with 'retrieval,ask'", "-o md"]);
+}
+
+#[test]
 fn a_benchmark_is_measured() {
     let scratch = Scratch::new();
     let queries = "{\"_id\": \"q\", \"text\": \"When does the ferry leave?\"}\n\

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::scratch::Scratch;
+use crate::common;
+use crate::scratch::{Scratch, text};
 
 /// Some 1,200 tokens.
 fn prompt() -> String {
@@ -70,6 +71,37 @@ fn what_cannot_fit_is_refused_with_the_arithmetic() {
     scratch
         .run(&["run", "--cache-type", "q4_0", "Hi"])
         .fails_with(2, &["f16 or q8_0"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn answers_from_documents_keep_a_limit_with_the_embedder_in_it() {
+    const LIMIT: u64 = 340;
+    let scratch = Scratch::new();
+    let documents = common::repository().join("models/documents");
+    scratch.json(&["docs", "add", text(&documents)]);
+    let size = format!("{LIMIT}M");
+    let limit = ["--memory-limit", &size, "--prefix-cache", "off"];
+    let question = "Who was named Super Bowl MVP?";
+    let ask = scratch.json(&[&["ask", question], &limit[..]].concat());
+    let run = scratch.json(&[&["run", "--docs", "default", question], &limit[..]].concat());
+    for answer in [ask, run] {
+        assert_eq!(answer["status"], "answered", "{answer}");
+        let peak = number(&answer, "peak_rss_bytes");
+        assert!(peak <= LIMIT << 20, "{answer}");
+    }
+    scratch
+        .run(&["ask", "--memory-limit", "200M", question])
+        .fails_with(5, &["memory limit of 210 MB", "models beside it"]);
+}
+
+#[test]
+fn a_server_says_what_does_not_fit_before_it_listens() {
+    let scratch = Scratch::new();
+    let serve = |more: &[&str]| scratch.run(&[&["serve", "--port", "0"], more].concat());
+    serve(&["--memory-limit", "200M"]).fails_with(5, &["memory limit of 210 MB"]);
+    serve(&["--memory-limit", "400M", "--kv-tokens", "60000"])
+        .fails_with(5, &["KV cache of 60000 tokens"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, text};
 
 /// Some 300 tokens.
 fn prompt() -> String {
@@ -48,6 +48,88 @@ fn a_later_run_finds_the_prompt_and_says_the_same() {
     assert_eq!(cached(&other), 0);
     let left = std::fs::read_dir(&folder).expect("the folder").count();
     assert_eq!(left, 0);
+}
+
+/// Three documents, each a passage of some 60 tokens.
+fn with_notes() -> Scratch {
+    let scratch = Scratch::new();
+    let says = |what: &str| format!("{what} ").repeat(4);
+    for (name, what) in [
+        (
+            "a",
+            "The pump in the cellar of the mill runs from six to nine.",
+        ),
+        (
+            "b",
+            "The mill at the river grinds rye in spring and wheat in autumn.",
+        ),
+        (
+            "c",
+            "The miller's house has a green door and a garden with nine trees.",
+        ),
+    ] {
+        scratch.write(&format!("notes/{name}.txt"), says(what));
+    }
+    let notes = scratch.path("notes");
+    scratch.json(&["docs", "add", text(&notes)]);
+    scratch
+}
+
+/// Passages stand before the question, in the order of the documents.
+#[test]
+fn a_second_question_finds_the_passages_of_the_first_and_its_answer_is_the_same() {
+    let scratch = with_notes();
+    let first = scratch.json(&["ask", "When does the pump in the cellar run?"]);
+    let question = "What does the mill at the river grind in spring?";
+    let second = scratch.json(&["ask", question]);
+    let cold = scratch.json(&["ask", "--prefix-cache", "off", question]);
+    assert_eq!(cached(&first), 0);
+    assert_eq!(cached(&cold), 0);
+    assert_eq!(
+        second["passages"].as_array().map(Vec::len),
+        Some(3),
+        "{second}"
+    );
+    // Three passages of some 60 tokens each, and what is before them.
+    assert!(cached(&second) >= 192, "{second}");
+    assert_eq!(second["text"], cold["text"]);
+}
+
+#[test]
+fn passages_are_found_in_other_places_where_that_is_asked_for() {
+    let scratch = with_notes();
+    let ask = |question: &str| scratch.json(&["ask", "--reuse-passages", question]);
+    let first = ask("When does the pump in the cellar run?");
+    assert_eq!(cached(&first), 0, "{first}");
+    // Without the first passage the two others stand where others stood.
+    let passages = first["passages"].as_array().expect("passages");
+    let is_first = |passage: &&Value| {
+        passage["path"]
+            .as_str()
+            .is_some_and(|path| path.ends_with("a.txt"))
+    };
+    let removed = passages.iter().find(is_first).expect("the first document");
+    scratch.json(&["docs", "remove", &removed["document"].to_string()]);
+    let question = "What does the mill at the river grind in spring?";
+    let moved = ask(question);
+    assert!(cached(&moved) >= 100, "{moved}");
+    let plain = scratch.json(&["ask", question]);
+    assert_eq!(cached(&plain), 0, "what was moved is no beginning: {plain}");
+    let prompt = |answer: &Value| answer["usage"]["prompt_tokens"].clone();
+    assert_eq!(prompt(&moved), prompt(&plain));
+    assert!(
+        moved["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("rye"))
+    );
+
+    let off = ["ask", "--reuse-passages", "--prefix-cache", "off", question];
+    let off = scratch.run(&off);
+    assert_eq!(off.code, Some(0), "{off:?}");
+    assert!(
+        off.stderr.contains("no prefix cache to keep them in"),
+        "{off:?}"
+    );
 }
 
 #[test]

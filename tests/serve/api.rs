@@ -271,9 +271,8 @@ fn json_comes_by_schema_and_tools_by_template() {
     ));
 }
 
-#[test]
-fn documents_are_taken_in_searched_cited_and_removed() {
-    let server = Served::start(home(&[]), &[]);
+/// Makes a collection; the request that puts a document into it.
+fn facts(server: &Served) -> Vec<u8> {
     assert_eq!(
         server
             .post("/v1/collections", &json!({ "name": "facts" }))
@@ -288,6 +287,13 @@ fn documents_are_taken_in_searched_cited_and_removed() {
     )
     .into_bytes();
     request.extend_from_slice(&text);
+    request
+}
+
+#[test]
+fn documents_are_taken_in_searched_cited_and_removed() {
+    let server = Served::start(home(&[]), &[]);
+    let request = facts(&server);
     let report = server.raw(&request);
     assert_eq!(report.status, 200, "{}", report.text());
     assert_eq!(report.json()["added"], 1);
@@ -487,4 +493,32 @@ fn documents_under_rules(server: &Served, question: &str) {
     let (_, report) = answer(json!({ "policy": { "version": 1 } }));
     assert_eq!(report["status"], "refused");
     std::fs::remove_file(own).expect("the policy");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_limit_of_memory_holds_for_chats_at_once_and_documents() {
+    const LIMIT: u64 = 380;
+    let size = format!("{LIMIT}M");
+    let server = Served::start(home(&[]), &["--memory-limit", &size]);
+    let added = server.raw(facts(&server));
+    assert_eq!(added.status, 200, "{}", added.text());
+    let cited = with(
+        ask("Who was named Super Bowl MVP?"),
+        json!({ "documents": { "collection": "facts" } }),
+    );
+    std::thread::scope(|scope| {
+        for nth in 0..4 {
+            let (server, cited) = (&server, &cited);
+            scope.spawn(move || {
+                let long = format!("{nth}: {}", "The pump stood still. ".repeat(120));
+                for body in [&ask(&long), cited] {
+                    let reply = server.post("/v1/chat/completions", body);
+                    assert_eq!(reply.status, 200, "{}", reply.text());
+                }
+            });
+        }
+    });
+    let peak = server.peak_bytes();
+    assert!(peak <= LIMIT << 20, "{} MB", peak >> 20);
 }

@@ -1,15 +1,13 @@
 //! Which model with which adapters is measured: as asked for, without them, with them merged in, or with random weights.
 
-use std::path::PathBuf;
-
 use tempfile::TempDir;
 use unforget::engine::{AdapterStack, Fitted, Model, ModelOptions, SessionOptions};
 use unforget::registry::Registry;
 use unforget::rewrite::{MergeAdapter, MergeRequest, RewriteOptions, merge_adapters};
 use unforget::{Error, Result};
 
-use super::super::resolve::{self, AdapterRequest, Resolved};
-use super::super::{Context, interrupt, output, progress};
+use super::super::resolve::{self, Resolved};
+use super::super::{Context, interrupt, memory, output, progress};
 use super::more::scratch_file;
 use super::{Args, Mode};
 
@@ -30,7 +28,12 @@ pub(super) fn open(
     if args.synthetic.is_some() {
         return Ok((synthetic(args, context)?, None));
     }
-    let (resolved, fitted) = resolve::open_within(&args.model, asked, &args.limit, &context.home)?;
+    let (resolved, fitted) = memory::open_within(
+        &args.model,
+        &args.limit,
+        &context.home,
+        memory::for_session(asked),
+    )?;
     let mode = match resolved.stack.is_empty() {
         true => Mode::None,
         false => Mode::Runtime,
@@ -92,7 +95,7 @@ fn merged(args: &Args, of: &Resolved, context: &Context) -> Result<(Model, TempD
         .model
         .adapters
         .iter()
-        .map(|text| adapter_path(text, &registry))
+        .map(|text| resolve::adapter_path(text, &registry))
         .collect::<Result<Vec<_>>>()?;
     let adapters: Vec<_> = paths
         .iter()
@@ -118,15 +121,6 @@ fn merged(args: &Args, of: &Resolved, context: &Context) -> Result<(Model, TempD
         ..ModelOptions::default()
     };
     Ok((Model::open(&path, opened)?, scratch))
-}
-
-/// The file of what the value of `--adapter` names.
-fn adapter_path(text: &str, registry: &Registry) -> Result<PathBuf> {
-    let request = AdapterRequest::parse(text)?;
-    match resolve::is_path(&request.name) {
-        true => Ok(PathBuf::from(request.name)),
-        false => Ok(registry.adapter(&request.name)?.path),
-    }
 }
 
 /// Random weights, written where models are kept and removed afterwards.

@@ -214,6 +214,21 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             expected: "at least one test".to_owned(),
         });
     }
+    let has_place_for_more =
+        context.output.is_json() || matches!(args.output, Format::Md | Format::Html);
+    if !args.more.is_empty() && !has_place_for_more {
+        return Err(Error::InvalidArgument {
+            what: "--with",
+            value: args
+                .more
+                .iter()
+                .map(More::name)
+                .collect::<Vec<_>>()
+                .join(","),
+            expected: "-o md, -o html or --json: llama-bench's formats have no place for it"
+                .to_owned(),
+        });
+    }
     let most = tests
         .iter()
         .map(|test| test.n_depth + test.n_tokens() + 1)

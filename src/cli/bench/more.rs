@@ -10,7 +10,7 @@ use unforget::engine::{
     AdapterStack, CancelToken, GenerateOptions, Model, ModelOptions, Percentiles, PrefixCache,
     Session, SessionOptions, Token, any_tokens,
 };
-use unforget::rag::{self, AskOptions, Collection, EngineEmbedder, SearchOptions};
+use unforget::rag::{self, AskOptions, Collection, EngineEmbedder, SearchOptions, Status};
 use unforget::{Error, Result};
 
 /// Tokens of the prompt that is found again.
@@ -29,6 +29,13 @@ pub(super) enum More {
     Retrieval,
     /// A whole answer from a collection (--docs)
     Ask,
+}
+
+impl More {
+    pub(super) fn name(&self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }
 
 /// A quantity, measured several times.
@@ -187,8 +194,19 @@ impl Bench<'_> {
             } = bench.documents("ask")?;
             let options = AskOptions::default();
             let answer = rag::ask(&question, collection, embedder, &mut session, &options)?;
-            let (search, timings) = (answer.search.total_ms, answer.outcome.timings);
-            Ok([search, search + timings.ttft_ms, search + timings.total_ms])
+            if answer.status != Status::Answered {
+                return Err(Error::InvalidArgument {
+                    what: "--question",
+                    value: question.clone(),
+                    expected: format!(
+                        "one that the documents answer, since the model was not asked ({})",
+                        answer.outcome.text
+                    ),
+                });
+            }
+            // Both times of an answer have the search in them.
+            let timings = answer.outcome.timings;
+            Ok([answer.search.total_ms, timings.ttft_ms, timings.total_ms])
         })
     }
 

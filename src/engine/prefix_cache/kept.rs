@@ -123,6 +123,21 @@ impl KeptPrefixes {
         }
     }
 
+    /// The KV of a piece of text that was computed behind `head`, where it is kept.
+    pub(in super::super) fn find_piece(&self, head: &[Token], tokens: &[Token]) -> Option<Vec<u8>> {
+        let key = self.root.piece(head, tokens);
+        let folder = &self.cache.0.folder;
+        let mut content = folder.has(&key).then(|| folder.read(&key)).flatten()?;
+        self.cache.0.writer.used(vec![key]);
+        content.drain(..entry::HEADER);
+        Some(content)
+    }
+
+    /// Keeps the KV of a piece.
+    pub(in super::super) fn keep_piece(&self, head: &[Token], tokens: &[Token], kv: Vec<u8>) {
+        self.cache.0.writer.write(self.root.piece(head, tokens), kv);
+    }
+
     /// The whole blocks of a timeline that are not kept, by number.
     pub(in super::super) fn missing(&self, tokens: &[Token]) -> Vec<(usize, BlockKey)> {
         let keys = self.root.keys(tokens).into_iter().enumerate();

@@ -85,6 +85,21 @@ impl Root {
     }
 }
 
+impl Root {
+    /// The key of a piece of text that was computed behind `head`, wherever it stands.
+    pub(super) fn piece(self, head: &[Token], tokens: &[Token]) -> BlockKey {
+        let mut hasher = Sha256::new();
+        hasher.update(self.0);
+        // No block's key is of as many bytes.
+        hasher.update(b"piece");
+        hasher.update((head.len() as u64).to_le_bytes());
+        head.iter()
+            .chain(tokens)
+            .for_each(|token| hasher.update(token.0.to_le_bytes()));
+        BlockKey(hasher.finalize().into())
+    }
+}
+
 impl BlockKey {
     pub(super) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -122,6 +137,15 @@ mod tests {
         assert_eq!(changed[0], keys[0]);
         assert!(changed[1] != keys[1] && changed[2] != keys[2]);
         assert_ne!(Root([2; 32]).keys(&tokens(64)), keys[..1]);
+    }
+
+    #[test]
+    fn a_piece_s_key_names_its_head_and_itself() {
+        let (root, tokens) = (Root([1; 32]), tokens(64));
+        let key = root.piece(&tokens[..10], &tokens[10..]);
+        assert_ne!(key, root.piece(&tokens[..11], &tokens[11..]));
+        assert_ne!(key, Root([2; 32]).piece(&tokens[..10], &tokens[10..]));
+        assert_ne!(root.piece(&[], &tokens), root.keys(&tokens)[0]);
     }
 
     #[test]

@@ -18,7 +18,8 @@ impl Session {
 
     /// Has the prefix cache keep what was computed, if there is one.
     pub(in super::super) fn keep(&mut self) {
-        let chosen = self.chosen();
+        // What was moved, and what came after it, is not what a later prompt computes.
+        let chosen = self.chosen().min(self.in_order);
         if let Some(kept) = &self.kept {
             kept.keep(&mut self.context, &self.tokens[..chosen], Place::SESSION);
         }

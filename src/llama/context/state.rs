@@ -58,51 +58,101 @@ impl Context {
         positions: Range<usize>,
         bytes: &[u8],
     ) -> bool {
-        let Some(Range32 {
-            timeline,
-            scratch,
-            start,
-            end,
-        }) = self.range(sequences, &positions)
-        else {
+        let Some(range) = self.range(sequences, &positions) else {
             return false;
         };
-        let context = self.pointer.as_ptr();
+        let is_whole = self.read(&range, bytes);
+        if is_whole {
+            let Range32 {
+                timeline,
+                scratch,
+                start,
+                end,
+            } = range;
+            // SAFETY: the context is alive, has such sequences (`range`) in one stream, and the memory is not null.
+            unsafe {
+                let memory = sys::llama_get_memory(self.pointer.as_ptr());
+                sys::llama_memory_seq_cp(memory, scratch, timeline, start, end);
+                sys::llama_memory_seq_rm(memory, scratch, -1, -1);
+            }
+        }
+        is_whole
+    }
+
+    /// How many sequences there may be.
+    #[must_use]
+    pub fn n_sequences(&self) -> u32 {
+        // SAFETY: the context is alive.
+        unsafe { sys::llama_n_seq_max(self.pointer.as_ptr()) }
+    }
+
+    /// Whether keys can be turned to other positions.
+    #[must_use]
+    pub fn can_move(&self) -> bool {
+        // SAFETY: the context is alive; a null memory (an encoder) is checked for.
+        unsafe {
+            let memory = sys::llama_get_memory(self.pointer.as_ptr());
+            !memory.is_null() && sys::llama_memory_can_shift(memory)
+        }
+    }
+
+    /// Puts what [`Self::copy`] gave of `positions` into an empty sequence, moved so that it begins at `at`: the next
+    /// computation turns the keys by the difference (RoPE's are relative: Su et al. 2021, arXiv 2104.09864). False where
+    /// the bytes are not of this engine or cannot be moved, and then nothing has changed.
+    pub fn restore_moved(
+        &mut self,
+        sequence: u32,
+        positions: Range<usize>,
+        at: usize,
+        bytes: &[u8],
+    ) -> bool {
+        let (Some(range), Ok(at)) = (
+            self.range((sequence, sequence), &positions),
+            i32::try_from(at),
+        ) else {
+            return false;
+        };
+        if !self.can_move() || !self.read(&range, bytes) {
+            return false;
+        }
+        // SAFETY: the context is alive, has the sequence (`range`), and its memory can shift.
+        unsafe {
+            let memory = sys::llama_get_memory(self.pointer.as_ptr());
+            let by = at - range.start;
+            sys::llama_memory_seq_add(memory, range.scratch, range.start, range.end, by);
+        }
+        true
+    }
+
+    /// Reads bytes into the scratch sequence. False where they are not the range, and then the sequence is empty.
+    fn read(&mut self, range: &Range32, bytes: &[u8]) -> bool {
+        let (context, scratch) = (self.pointer.as_ptr(), range.scratch);
         // The reason is in the log; that they are not used is all that matters here.
         let (is_whole, _) = log::capture(|| {
-            // SAFETY: as for `copy`; llama.cpp reads no more than the slice, checks types and sizes, and answers 0 where
-            // they are wrong.
+            // SAFETY: the context is alive, has such a sequence (`range`), and the memory is not null; llama.cpp reads no
+            // more than the slice, checks types and sizes, and answers 0 where they are wrong.
             unsafe {
                 let memory = sys::llama_get_memory(context);
                 let read =
                     sys::llama_state_seq_set_data(context, bytes.as_ptr(), bytes.len(), scratch);
-                read == bytes.len()
-                    && sys::llama_memory_seq_pos_min(memory, scratch) == start
-                    && sys::llama_memory_seq_pos_max(memory, scratch) == end - 1
+                let is_whole = read == bytes.len()
+                    && sys::llama_memory_seq_pos_min(memory, scratch) == range.start
+                    && sys::llama_memory_seq_pos_max(memory, scratch) == range.end - 1;
+                if !is_whole {
+                    sys::llama_memory_seq_rm(memory, scratch, -1, -1);
+                }
+                is_whole
             }
         });
-        // SAFETY: as above.
-        unsafe {
-            let memory = sys::llama_get_memory(context);
-            if is_whole {
-                sys::llama_memory_seq_cp(memory, scratch, timeline, start, end);
-            }
-            sys::llama_memory_seq_rm(memory, scratch, -1, -1);
-        }
         is_whole
     }
 
     /// The range, where it can be written and read.
     fn range(&self, (timeline, scratch): (u32, u32), positions: &Range<usize>) -> Option<Range32> {
         // SAFETY: the context is alive.
-        let (memory, n_sequences) = unsafe {
-            let context = self.pointer.as_ptr();
-            (
-                sys::llama_get_memory(context),
-                sys::llama_n_seq_max(context),
-            )
-        };
-        if memory.is_null() || n_sequences <= timeline.max(scratch) || positions.is_empty() {
+        let memory = unsafe { sys::llama_get_memory(self.pointer.as_ptr()) };
+        let has_both = timeline.max(scratch) < self.n_sequences();
+        if memory.is_null() || !has_both || positions.is_empty() {
             return None;
         }
         Some(Range32 {
