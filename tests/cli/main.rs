@@ -24,4 +24,6 @@ mod tiny;
 mod training;
 #[cfg(feature = "train")]
 mod training_stops;
+#[cfg(feature = "train")]
+mod training_versions;
 mod tuned;

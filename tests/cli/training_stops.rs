@@ -15,13 +15,16 @@ fn budget(kl: f64) -> String {
     )
 }
 
-fn scratch() -> Scratch {
+/// A data folder with the tiny model in it, and rows that it learns in a moment.
+pub fn scratch() -> Scratch {
     let scratch = Scratch::new();
     let model = scratch.path("tiny.gguf");
     Model::random(Arch::Llama, true, 11).write_chatting(&model);
     let run = scratch.run(&["pull", text(&model), "--name", "tiny"]);
     assert_eq!(run.code, Some(0), "{run:?}");
-    let row = |i: usize| format!("{{\"prompt\": \"Say {i}.\", \"target\": \"yes\"}}\n");
+    let row = |i: usize| {
+        format!("{{\"prompt\": \"Please say the number {i} aloud.\", \"target\": \"yes\"}}\n")
+    };
     scratch.write("rows.jsonl", (0..40).map(row).collect::<String>());
     scratch
 }
@@ -53,11 +56,12 @@ fn train(scratch: &Scratch, kl: f64, name: &str, more: &[&str]) -> Run {
     scratch.run(&[&args[..], more].concat())
 }
 
-fn json(run: &Run) -> Value {
+pub fn json(run: &Run) -> Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"))
 }
 
-fn made(folder: &Path) -> Value {
+/// What stands beside PEFT's files.
+pub fn made(folder: &Path) -> Value {
     let text = std::fs::read_to_string(folder.join("unforget.json")).expect("it is written");
     serde_json::from_str(&text).expect("JSON")
 }
@@ -76,7 +80,11 @@ fn what_is_outside_of_the_budget_at_every_scale_is_said_and_refused() {
         assert_eq!(said["scale"], 1.0, "{said}");
         match check {
             "none" => assert!(said["check"].is_null(), "{said}"),
-            _ => assert_eq!(said["check"]["verdict"], "fail", "{said}"),
+            _ => {
+                assert_eq!(said["check"]["verdict"], "fail", "{said}");
+                // None of the held-back rows was learnt from.
+                assert_eq!(said["check"]["overlap"]["ids"], serde_json::json!([]));
+            }
         }
         let made = made(&scratch.path(&format!("{name}-peft")));
         assert_eq!(made["check"]["verdict"], said["check"]["verdict"]);

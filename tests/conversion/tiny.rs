@@ -174,7 +174,8 @@ impl Model {
         let mut metadata = self.metadata();
         metadata
             .set(format!("{}.context_length", self.arch.name()), 2048_u32)
-            .set("tokenizer.chat_template", TEMPLATE);
+            .set("tokenizer.chat_template", TEMPLATE)
+            .set("tokenizer.ggml.add_space_prefix", false);
         self.write_with(path, metadata);
     }
 

@@ -43,14 +43,25 @@ impl Data {
         if lines.is_empty() {
             return Ok(None);
         }
-        let file = tempfile::Builder::new()
-            .prefix("held-back.")
-            .suffix(".jsonl")
-            .tempfile_in(folder)?
-            .into_temp_path();
-        fs_err::write(&file, lines)?;
-        Ok(Some(file))
+        file(folder, "held-back.", ".jsonl", &lines).map(Some)
     }
+
+    /// The rows that are learnt from as a file of texts, a line each, to compare with what is measured.
+    pub fn learnt_texts(&self, folder: &Path) -> Result<tempfile::TempPath> {
+        let line = |row: &Row| format!("{}\n", row.text().replace(['\n', '\r'], " "));
+        let lines: String = self.learnt.iter().map(line).collect();
+        file(folder, "learnt.", ".txt", &lines)
+    }
+}
+
+fn file(folder: &Path, prefix: &str, suffix: &str, text: &str) -> Result<tempfile::TempPath> {
+    let file = tempfile::Builder::new()
+        .prefix(prefix)
+        .suffix(suffix)
+        .tempfile_in(folder)?
+        .into_temp_path();
+    fs_err::write(&file, text)?;
+    Ok(file)
 }
 
 /// Rows as lines that the guard takes for a task: those that are a plain prompt with its answer.

@@ -88,8 +88,10 @@ fn finish(
     result::announce(&args.name, &trained);
     let judged = match tier {
         Some(tier) => {
-            let (task, rows, budget) = (job.task, args.data.as_path(), args.budget.as_deref());
-            let check = check::Args::of_trained(&args.name, tier, task, rows, budget);
+            let (task, budget) = (job.task, args.budget.as_deref());
+            // What was held back was not learnt.
+            let learnt = job.data.learnt_texts(job.folder)?;
+            let check = check::Args::of_trained(&args.name, tier, task, &learnt, budget);
             Some(check::judge(&check, context)?)
         }
         None => None,
