@@ -2,7 +2,7 @@
 //! a layer's input is kept apart from what those beside it read.
 //!
 //! The penalty is `strength * sum |A' A^T|^2`, over the linear layers and over the entries of the product of the factor
-//! `A'` of each adapter beside with the factor `A` that learns: equation 8 of the paper, where rows of A are columns. The
+//! `A'` of each adapter beside with the factor `A` that learns: the paper's penalty, where rows of A are columns. The
 //! gradient is `2 strength (A A'^T) A'`. Unlike in the paper, those beside take no part in the forward pass: each adapter
 //! works alone, and together they disturb each other little.
 

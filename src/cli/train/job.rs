@@ -19,7 +19,7 @@ use super::look::Looks;
 use super::texts;
 use crate::cli::{Context, interrupt, output, resolve};
 
-/// What keeping apart counts where nothing else is said: the published setting.
+/// What keeping apart counts where nothing else is said.
 const ORTHOGONAL: f32 = 0.5;
 /// Rows of earlier versions that importance is measured on, where no replay says how many.
 const EARLIER_ROWS: usize = 100;
