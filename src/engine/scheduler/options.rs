@@ -15,7 +15,7 @@ pub struct SchedulerOptions {
     /// Requests that are computed together under one stack.
     pub n_parallel: u32,
     /// Cells of one context's KV cache, for all its requests and what is kept of finished ones. `None`: enough for
-    /// [`Self::n_parallel`] requests of ordinary length, and for one of the longest.
+    /// as many requests as are answered at once, of ordinary length, and for one of the longest.
     pub n_cells: Option<u32>,
     /// Most contexts, one for each stack in use.
     pub max_stacks: usize,
