@@ -14,11 +14,9 @@ import json
 import os
 import pathlib
 import random
-import subprocess
-import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-UNFORGET = ROOT / "target/release/unforget"
+from command import ROOT, unforget
+
 TASKS = ["tickets", "intents", "reminders"]
 N_INTENTS_TRIED = 60
 
@@ -64,13 +62,6 @@ def make_tasks(folder):
     dice = random.Random(2)
     write(folder / "reminders.jsonl", "reminders", distinct(reminder(dice, 0) for _ in range(400)))
     write(folder / "reminders-tried.jsonl", "reminders", distinct(reminder(dice, 1) for _ in range(60)))
-
-
-def unforget(*args, accept=(0,)):
-    done = subprocess.run([UNFORGET, *map(str, args), "--json"], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode not in accept:
-        sys.exit(f"unforget {' '.join(map(str, args))} ended with {done.returncode}")
-    return json.loads(done.stdout)
 
 
 def train(folder, name, task, *more):

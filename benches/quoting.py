@@ -9,19 +9,10 @@ import argparse
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-UNFORGET = ROOT / "target/release/unforget"
+from command import unforget
+
 LEARNT = 0.6
-
-
-def unforget(*args, accept=(0,)):
-    done = subprocess.run([UNFORGET, *map(str, args), "--json"], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode not in accept:
-        sys.exit(f"unforget {' '.join(map(str, args))} ended with {done.returncode}")
-    return json.loads(done.stdout)
 
 
 def lines(path):

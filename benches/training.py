@@ -9,11 +9,9 @@ import argparse
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-UNFORGET = ROOT / "target/release/unforget"
+from command import unforget
+
 WAYS = {
     "careless": ["--lr", "3e-3", "--alpha", "32", "--batch", "8", "--replay", "0", "--warmup", "0", "--steps", "150"],
     "tokens": ["--hold", "tokens"],
@@ -24,14 +22,6 @@ LABELS = {
     "tokens": "replay, cross-entropy",
     "divergence": "replay, KL (the default)",
 }
-
-
-def unforget(*args, accept=(0,)):
-    """What the command prints as JSON."""
-    done = subprocess.run([UNFORGET, *map(str, args), "--json"], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode not in accept:
-        sys.exit(f"unforget {' '.join(map(str, args))} ended with {done.returncode}")
-    return json.loads(done.stdout)
 
 
 def steps(log):
