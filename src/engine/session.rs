@@ -10,7 +10,7 @@ use super::model::Model;
 use super::prefix_cache::{KeptPrefixes, PrefixCache};
 use super::stack::{AdapterStack, StackFingerprint};
 use crate::error::{Error, Result};
-use crate::llama::{Batch, CancelToken, Context, ContextParams, KvType, Token};
+use crate::llama::{Batch, CancelToken, Context, ContextParams, KvType, MAX_SEQUENCES, Token};
 
 pub use pieces::{Part, Piece, Segment};
 
@@ -34,7 +34,8 @@ pub struct SessionOptions {
     pub kv_type: Option<KvType>,
     /// Where beginnings of prompts are kept, beyond this session; nowhere by default.
     pub prefix_cache: Option<PrefixCache>,
-    /// Most pieces of a prompt that are moved to where they are wanted ([`Session::prefill_parts`]); none by default.
+    /// Most pieces of a prompt that are moved to where they are wanted ([`Session::prefill_parts`]), 254 at most; none by
+    /// default.
     pub pieces: u32,
 }
 
@@ -85,7 +86,10 @@ impl SessionOptions {
             n_ubatch: chosen(self.n_ubatch, Self::DEFAULT_N_UBATCH).min(n_batch),
             n_seq_max: match model.engine().has_plain_memory() {
                 // Copying KV in and out takes a second sequence, and each piece one of its own.
-                true if self.pieces > 0 => self.pieces.saturating_add(pieces::FIRST_SEQUENCE),
+                true if self.pieces > 0 => self
+                    .pieces
+                    .saturating_add(pieces::FIRST_SEQUENCE)
+                    .min(MAX_SEQUENCES),
                 true if self.prefix_cache.is_some() => 2,
                 _ => 1,
             },

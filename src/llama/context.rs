@@ -17,6 +17,9 @@ use super::model::Model;
 use super::observe::{Observed, Observer};
 use crate::error::{Error, Result};
 
+/// llama.cpp's most sequences in a context.
+pub const MAX_SEQUENCES: u32 = 256;
+
 /// Sizes of a context, in llama.cpp's terms.
 #[derive(Debug, Clone)]
 pub struct ContextParams {

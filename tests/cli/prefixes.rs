@@ -123,6 +123,10 @@ fn passages_are_found_in_other_places_where_that_is_asked_for() {
             .is_some_and(|text| text.contains("rye"))
     );
 
+    let many = ["ask", "--reuse-passages", "--passages", "1000", question];
+    let many = scratch.json(&many);
+    assert_eq!(many["status"], "answered", "more than there can be: {many}");
+
     let off = ["ask", "--reuse-passages", "--prefix-cache", "off", question];
     let off = scratch.run(&off);
     assert_eq!(off.code, Some(0), "{off:?}");

@@ -4,7 +4,7 @@ use crate::engine::footprint::{Demand, Fitted, MemoryNeeds};
 use crate::engine::model::Model;
 use crate::engine::prefix_cache::PrefixCache;
 use crate::engine::session::SessionOptions;
-use crate::llama::ContextParams;
+use crate::llama::{ContextParams, MAX_SEQUENCES};
 
 /// How much a scheduler does at once, and how much memory it may take for it.
 #[derive(Debug, Clone)]
@@ -39,8 +39,6 @@ impl Default for SchedulerOptions {
 const ORDINARY_TOKENS: u32 = 512;
 /// Sequences that hold what finished requests left behind, beyond those that run.
 const IDLE_SEQUENCES: u32 = 32;
-/// llama.cpp's most sequences in a context.
-const MAX_SEQUENCES: u32 = 256;
 
 /// What a scheduler's contexts are made with.
 #[derive(Debug, Clone)]
