@@ -19,6 +19,7 @@ from command import ROOT, unforget
 
 TASKS = ["tickets", "intents", "reminders"]
 N_INTENTS_TRIED = 60
+STEPS = ["--steps", "100"]
 
 PEOPLE = [["Ana", "Bo", "Chen", "Dina", "Emil", "Fatma", "Goran", "Hana"], ["Ines", "Jonas", "Kira", "Liam"]]
 THINGS = [
@@ -69,7 +70,7 @@ def train(folder, name, task, *more):
     done = folder / f"{name}.json"
     if not done.exists():
         peft = ["--peft", folder / f"{name}-peft"]
-        trained = unforget("train", folder / f"{task}.jsonl", "--base", "smollm2", "--name", name, *peft, *more)
+        trained = unforget("train", folder / f"{task}.jsonl", "--base", "smollm2", "--name", name, *peft, *STEPS, "--check", "none", *more)
         done.write_text(json.dumps(trained))
     return json.loads(done.read_text())
 
@@ -83,12 +84,12 @@ def damage(name, folder):
     """What the last version costs the base: the guard's gate."""
     result = folder / f"{name}.check.json"
     if not result.exists():
-        result.write_text(json.dumps(unforget("check", name, "--tier", "gate", accept=(0, 3, 4))))
+        result.write_text(json.dumps(unforget("check", name, "--tier", "gate", "--all", accept=(0, 3, 4))))
     return json.loads(result.read_text())
 
 
 def naive(folder):
-    alone = ["--replay", "0", "--check", "none", "--look-every", "0", "--steps", "100"]
+    alone = ["--replay", "0", "--look-every", "0"]
     names, rows = [], []
     for task in TASKS:
         name = f"naive-{task}"
@@ -104,7 +105,7 @@ def continued(folder):
     for task in TASKS:
         name = f"kept-{task}"
         on = ["--continue", names[-1], *rows] if names else []
-        train(folder, name, task, "--check", "none", *on)
+        train(folder, name, task, *on)
         names.append(name)
         rows += ["--earlier", folder / f"{task}.jsonl"]
     return names
@@ -114,7 +115,7 @@ def separate(folder):
     names = ["kept-tickets"]
     for task in TASKS[1:]:
         names.append(f"own-{task}")
-        train(folder, names[-1], task, "--check", "none")
+        train(folder, names[-1], task)
     return names
 
 

@@ -12,7 +12,7 @@ use crate::gguf::Summary;
 use crate::map::Map;
 use crate::{Error, Result};
 
-pub use write::{Values, write};
+pub use write::{Precision, Values, write};
 
 /// Bytes of the JSON header. Real ones have hundreds of bytes a tensor, well below a megabyte.
 pub const MAX_HEADER_BYTES: u64 = 1 << 24;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use unforget_quant::safetensors::{Safetensors, Values, write};
+use unforget_quant::safetensors::{Precision, Safetensors, Values, write};
 
 use super::evaluation::Evaluation;
 use super::recipe::Recipe;
@@ -93,6 +93,7 @@ impl Trainer<'_> {
             name: name.to_owned(),
             shape: vec![self.lora.values.len()],
             values,
+            precision: Precision::Single,
         };
         let tensors: Vec<Values> = [
             (VALUES, self.lora.values.as_slice()),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use half::f16;
 use serde_json::Value;
 use unforget_quant::ggml::GgmlType;
 use unforget_quant::gguf::{Gguf, Metadata, Writer};
@@ -10,7 +11,7 @@ use unforget_quant::lora as lora_files;
 use super::compute::{Base, Lora, Target};
 use crate::Result;
 
-/// Writes `lora` as a GGUF LoRA. `provenance` goes into the file, so it is part of what the adapter is.
+/// Writes `lora` as a GGUF LoRA, in half precision as llama.cpp's converter does unless it is told otherwise. `provenance` goes into the file, so it is part of what the adapter is.
 ///
 /// # Errors
 /// [`crate::Error::Format`] where it cannot be written.
@@ -43,13 +44,24 @@ pub fn write_gguf(
                 ("lora_a", [n_in as u64, rank], a),
                 ("lora_b", [rank, n_out as u64], b),
             ] {
-                let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-                writer.tensor(format!("{weight}.{suffix}"), &sizes, GgmlType::F32, bytes);
+                let (ty, bytes) = encode(values);
+                writer.tensor(format!("{weight}.{suffix}"), &sizes, ty, bytes);
             }
         }
     }
     writer.write(out)?;
     Ok(())
+}
+
+/// F16, or F32 where a value is beyond it.
+fn encode(values: &[f32]) -> (GgmlType, Vec<u8>) {
+    let halves: Vec<f16> = values.iter().map(|&v| f16::from_f32(v)).collect();
+    if halves.iter().all(|half| half.is_finite()) {
+        let bytes = halves.iter().flat_map(|v| v.to_le_bytes()).collect();
+        return (GgmlType::F16, bytes);
+    }
+    let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    (GgmlType::F32, bytes)
 }
 
 /// Writes the GGUF LoRA `adapter` as a folder for PEFT; `base` is the file that it was trained on.

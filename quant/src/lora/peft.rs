@@ -11,7 +11,8 @@ use super::convert::Heads;
 use super::pairs::pairs;
 use super::permute::halve;
 use crate::gguf::{Gguf, write_beside};
-use crate::safetensors::{Values, write};
+use crate::ggml::GgmlType;
+use crate::safetensors::{Precision, Values, write};
 use crate::{Error, Result};
 
 /// PEFT's modules by the weights that they are in GGUF.
@@ -26,7 +27,7 @@ const MODULES: [(&str, &str); 7] = [
 ];
 
 /// Writes the GGUF LoRA `adapter` for `base` as a folder that PEFT loads. `base_name` is what the folder says of the model
-/// that it belongs to.
+/// that it belongs to. Factors in half precision stay in it, others become F32.
 ///
 /// # Errors
 ///
@@ -59,16 +60,22 @@ pub fn write_peft(adapter: &Gguf, base: &Gguf, base_name: &str, folder: &Path) -
         };
         ranks.insert(rank);
         targets.insert(module.rsplit('.').next().unwrap_or(module));
+        let precision = match (pair.a.ty, pair.b.ty) {
+            (GgmlType::F16, GgmlType::F16) => Precision::Half,
+            _ => Precision::Single,
+        };
         let name = format!("base_model.model.model.layers.{layer}.{module}");
         tensors.push((
             format!("{name}.lora_A.weight"),
             vec![rank, pair.n_in as usize],
             a,
+            precision,
         ));
         tensors.push((
             format!("{name}.lora_B.weight"),
             vec![pair.n_out as usize, rank],
             b,
+            precision,
         ));
     }
     let rank = match ranks.into_iter().collect::<Vec<_>>().as_slice() {
@@ -82,10 +89,11 @@ pub fn write_peft(adapter: &Gguf, base: &Gguf, base_name: &str, folder: &Path) -
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let values: Vec<Values> = tensors
         .iter()
-        .map(|(name, shape, values)| Values {
+        .map(|(name, shape, values, precision)| Values {
             name: name.clone(),
             shape: shape.clone(),
             values,
+            precision: *precision,
         })
         .collect();
     let remarks = HashMap::from([("format".to_owned(), "pt".to_owned())]);
