@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use unforget::train::compute::Lora;
 use unforget::train::{
-    self, Anchor, Apart, Evaluation, Kept, Material, Origin, StepReport, Trainer,
+    self, Anchor, Apart, Evaluation, Hold, Kept, Material, Origin, StepReport, Trainer,
 };
 use unforget::{Error, Result};
 
@@ -267,9 +267,13 @@ impl<'a> Run<'a> {
 
     /// The live line; where nobody looks, a line of it now and then.
     fn show(&self, report: &StepReport) {
-        // Rounding leaves it a hair below 0 where nothing has been learnt yet.
+        let label = match self.origin.recipe.hold {
+            Hold::Divergence => "KL to base",
+            Hold::Tokens => "loss on the replay",
+        };
+        // Rounding leaves a divergence a hair below 0 where nothing has been learnt yet.
         let kl = report.kl.map(|kl| kl.max(0.0));
-        let kl = kl.map_or(String::new(), |kl| format!(", KL to base {kl:.4}"));
+        let kl = kl.map_or(String::new(), |kl| format!(", {label} {kl:.4}"));
         let speed = report.n_tokens as f64 / report.time.max(Duration::from_nanos(1)).as_secs_f64();
         let held = self.evaluation.map_or(String::new(), |found| {
             format!(", {} of {} held back right", found.right, found.rows)
