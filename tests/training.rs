@@ -488,8 +488,8 @@ fn a_next_version_begins_where_the_last_one_ended_and_holds_on_to_its_answers() 
     let base = tiny.transformer.base();
     train::write_gguf(&first, base, "t", &serde_json::Value::Null, &path).unwrap();
     let earlier = Earlier::read(&path, base).unwrap();
-    // Half precision in the file: 11 bits of 0.1 and less.
-    assert_near(&earlier.lora.values, &first.values, 1e-4);
+    // The file has half precision: 11 bits of numbers below 1.
+    assert_near(&earlier.lora.values, &first.values, 2.5e-4);
     assert_eq!(earlier.targets.len(), 7);
 
     let cancel = CancelToken::default();
