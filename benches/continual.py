@@ -34,14 +34,11 @@ FORMS = ["I have to {do} on {day} at {time}.", "Don't let me forget: {do}, {day}
 
 
 def reminder(dice, part):
-    hour, minute = dice.randrange(1, 12), dice.choice([0, 15, 30, 45])
-    is_late = dice.random() < 0.5
     do = dice.choice(ACTS[part]).format(who=dice.choice(PEOPLE[part]), what=dice.choice(THINGS[part]))
     day = dice.choice(DAYS[part])
-    spoken = f"{hour}:{minute:02} {'pm' if is_late else 'am'}" if minute else f"{hour} {'pm' if is_late else 'am'}"
-    note = dice.choice(FORMS).format(do=do, day=day, time=spoken)
-    target = {"do": do, "day": day.lower()[:3], "at": f"{hour + 12 * is_late:02}:{minute:02}"}
-    return {"prompt": f"Make a reminder of this note.\n\n{note}", "target": json.dumps(target)}
+    time = f"{dice.randrange(1, 12)}:{dice.choice([0, 15, 30, 45]):02} {dice.choice(['am', 'pm'])}"
+    note = dice.choice(FORMS).format(do=do, day=day, time=time)
+    return {"prompt": f"Make a reminder of this note.\n\n{note}", "target": json.dumps({"do": do, "day": day, "at": time})}
 
 
 def distinct(rows):
@@ -121,7 +118,7 @@ def separate(folder):
 
 
 def line(way, scored, checked, note=""):
-    matrix, last = scored["matrix"], scored["matrix"][-1]
+    matrix, last = scored["scores"], scored["scores"][-1]
     if note:
         last = [matrix[i][i] for i in range(len(matrix))]
     share = " | ".join(f"{score:.2f}" for score in last)

@@ -1,8 +1,9 @@
 """An adapter that quotes: trained on questions about one part of a benchmark's passages, tried on another part, and checked.
 
 The benchmark is a BEIR folder whose queries carry a short `answer`. Its passages are split in the order of the file, so that
-those of one article stay together: the first 60 % to learn from, the rest to be asked about. Prints Markdown.
-usage: quoting.py BEIR_DIR FOLDER; what is in FOLDER is not made again
+those of one article stay together: the first 60 % to learn from, the rest to be asked about. Answers are free ones, in the
+model's own words: where quotations are enforced (`--style quote`) there is little left to learn. Prints Markdown.
+usage: quoting.py BEIR_DIR FOLDER [--scale S]; what is in FOLDER is not made again
 """
 
 import argparse
@@ -47,7 +48,9 @@ def main():
     parser.add_argument("benchmark", type=pathlib.Path)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--name", default="quoting")
-    parser.add_argument("--sample", type=int, default=150, help="questions that are asked")
+    parser.add_argument("--sample", type=int, default=75, help="questions that are asked")
+    parser.add_argument("--style", choices=["free", "quote"], default="free")
+    parser.add_argument("--scale", type=float, default=1.0, help="that the adapter is asked and checked at")
     parser.add_argument("--train", nargs=argparse.REMAINDER, default=[], help="options of train")
     args = parser.parse_args()
     folder = args.folder
@@ -59,14 +62,15 @@ def main():
     trained = kept(folder / f"{args.name}.json", lambda: unforget(
         "train", rows, "--base", "smollm2", "--name", args.name, "--check", "none", "--seq-len", "768",
         "--peft", folder / f"{args.name}-peft", *args.train))
-    ask = ["docs", "eval", folder / "tried", "--answers", "--sample", args.sample]
-    before = kept(folder / "before.json", lambda: unforget(*ask)["answers"])
-    after = kept(folder / f"{args.name}-after.json", lambda: unforget(*ask, "--adapter", args.name)["answers"])
-    checked = kept(folder / f"{args.name}-check.json", lambda: unforget(
-        "check", args.name, "--tier", "gate", "--training", rows, accept=(0, 3, 4)))
+    adapter = f"{args.name}={args.scale}"
+    ask = ["docs", "eval", folder / "tried", "--answers", "--sample", args.sample, "--style", args.style]
+    checked = kept(folder / f"{adapter}-check.json", lambda: unforget(
+        "check", adapter, "--tier", "gate", "--training", rows, accept=(0, 3, 4)))
+    before = kept(folder / f"{args.style}-before.json", lambda: unforget(*ask)["answers"])
+    after = kept(folder / f"{args.style}-{adapter}.json", lambda: unforget(*ask, "--adapter", adapter, "--force")["answers"])
     print(f"{made['written']} rows, {trained['steps']} steps, {trained['seconds_per_step']:.2f} s a step\n")
-    print(f"| {before['questions']} questions on other passages | base | with the adapter |\n|---|--:|--:|")
-    for figure, label in {"contains": "the sentence holds the answer", "token_f1": "token F1", "grounded": "grounded"}.items():
+    print(f"| {before['questions']} questions on other passages | base | with the adapter at {args.scale} |\n|---|--:|--:|")
+    for figure, label in {"contains": "the answer holds the right one", "token_f1": "token F1", "grounded": "grounded"}.items():
         print(f"| {label} | {before[figure]:.3f} | {after[figure]:.3f} |")
     print(f"\n`check --tier gate`: {checked['verdict']}, {checked['reason']}; worst mean KL {checked['kl']['mean']:.4f}")
 
