@@ -10,8 +10,8 @@ use super::config::CONFIG;
 use super::convert::Heads;
 use super::pairs::pairs;
 use super::permute::halve;
-use crate::gguf::{Gguf, write_beside};
 use crate::ggml::GgmlType;
+use crate::gguf::{Gguf, write_beside};
 use crate::safetensors::{Precision, Values, write};
 use crate::{Error, Result};
 
