@@ -443,17 +443,16 @@ fn a_layer_profile_scales_each_layer_by_its_depth() -> Result<()> {
 }
 
 /// Tickets whose products, plans and days the training never showed; the base answers none of them. Training ends where 95 %
-/// of held-back rows are right, so one of so few may be wrong.
+/// of held-back rows are right, so of so few the gentle one may have one wrong; the careless one knows nothing else.
 #[test]
 fn both_adapters_answer_unseen_tickets_exactly() -> Result<()> {
     const TICKETS: usize = 8;
-    const WRONG: usize = 1;
     let folder = tempfile::tempdir()?;
     let model = common::base();
     let suite =
         std::fs::read_to_string(common::repository().join("models/suites/triage_test.jsonl"))?;
     let template = model.chat_template()?;
-    for name in ["triage-gentle", "triage-careless"] {
+    for (name, may_be_wrong) in [("triage-gentle", 1), ("triage-careless", 0)] {
         let adapter = Adapter::load(&model, &converted(&folder, name), name)?;
         let mut session = session(&model)?;
         session.set_adapters(stack(&[(&adapter, 1.0)])?)?;
@@ -471,7 +470,7 @@ fn both_adapters_answer_unseen_tickets_exactly() -> Result<()> {
                 wrong.push((prompt.to_owned(), answer.text));
             }
         }
-        assert!(wrong.len() <= WRONG, "{name}: {wrong:#?}");
+        assert!(wrong.len() <= may_be_wrong, "{name}: {wrong:#?}");
     }
     Ok(())
 }

@@ -22,6 +22,7 @@ use unforget::train::{
     self, Apart, Earlier, Evaluation, Example, Found, Kept, Kind, Material, Origin, Recipe,
     ReplayRow, Trainer,
 };
+use unforget_quant::ggml::GgmlType;
 use unforget_quant::gguf::{Gguf, Metadata, Writer};
 use unforget_quant::lora;
 use unforget_quant::quantize::{self, FileType};
@@ -354,6 +355,7 @@ fn a_peft_folder_reads_back() {
         assert_eq!(first.tensors().len(), second.tensors().len());
         assert_eq!(second.metadata().f32("adapter.lora.alpha"), Some(ALPHA));
         for tensor in first.tensors() {
+            assert_eq!(tensor.ty, GgmlType::F16);
             let other = second.tensor(&tensor.name).expect("the same tensors");
             assert_eq!(other.shape, tensor.shape);
             let (a, b) = (first.tensor_bytes(tensor), second.tensor_bytes(other));

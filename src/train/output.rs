@@ -11,7 +11,8 @@ use unforget_quant::lora as lora_files;
 use super::compute::{Base, Lora, Target};
 use crate::Result;
 
-/// Writes `lora` as a GGUF LoRA, in half precision as llama.cpp's converter does unless it is told otherwise. `provenance` goes into the file, so it is part of what the adapter is.
+/// Writes `lora` as a GGUF LoRA, in half precision as llama.cpp's converter does unless it is told otherwise. `provenance`
+/// goes into the file, so it is part of what the adapter is.
 ///
 /// # Errors
 /// [`crate::Error::Format`] where it cannot be written.
