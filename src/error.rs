@@ -146,7 +146,7 @@ pub enum Error {
     /// Nothing that was asked for fits into the memory that may be used.
     #[error(
         "a memory limit of {} is too small: at least {} are needed ({} of weights in the file, {} packed, {} KV cache of \
-         {n_ctx} tokens, {} to compute, {} program and vocabulary{}); raise it, or shorten the context with -c",
+         {n_ctx} tokens, {} to compute, {} program and vocabulary{}{}); raise it, or shorten the context with -c",
         megabytes(*.limit),
         megabytes(.needed.total()),
         megabytes(.needed.mapped_bytes),
@@ -154,6 +154,7 @@ pub enum Error {
         megabytes(.needed.kv_bytes),
         megabytes(.needed.compute_bytes),
         megabytes(.needed.program_bytes),
+        copied(.needed.copied_bytes),
         beside(.needed.beside_bytes)
     )]
     MemoryLimit {
@@ -423,6 +424,14 @@ impl Error {
 /// Whole megabytes, of a million bytes.
 fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes.div_ceil(1_000_000))
+}
+
+/// What the prefix cache takes of memory, in the arithmetic of a limit.
+fn copied(bytes: u64) -> String {
+    match bytes {
+        0 => String::new(),
+        bytes => format!(", {} on the way to the prefix cache", megabytes(bytes)),
+    }
 }
 
 /// What models beside the one that is fitted take, in the arithmetic of a limit.

@@ -274,6 +274,7 @@ def report(args, builds, rounds):
             lambda n: f"{builds[n, threads]:.1f}" if (n, threads) in builds else "-")
         if ("hnsw_rs", threads) in builds:
             lines.append(f"\nhnsw_rs (f32) on {threads} threads: {builds['hnsw_rs', threads]:.1f} s\n")
+    lines.append("\nunforget compares the checksums of a file up to 64 MiB when it opens it, of a larger one as it reads.")
     return "\n".join(lines) + "\n"
 
 

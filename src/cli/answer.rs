@@ -3,7 +3,7 @@
 use serde::Serialize;
 use unforget::Result;
 use unforget::engine::{
-    ContentHash, ContextParams, LayerProfile, Outcome, Timings, Usage, memory_use,
+    ContentHash, LayerProfile, Outcome, SessionOptions, Timings, Usage, memory_use,
 };
 use unforget::registry::AdapterState;
 
@@ -43,12 +43,12 @@ pub struct Report<A: Serialize> {
 }
 
 impl<A: Serialize> Report<A> {
-    pub fn new(answer: A, resolved: &Resolved, sizes: &ContextParams) -> Result<Self> {
+    pub fn new(answer: A, resolved: &Resolved, session: &SessionOptions) -> Result<Self> {
         Ok(Self {
             answer,
             model: model_report(resolved)?,
             adapters: adapter_reports(resolved),
-            memory: MemoryReport::now(&resolved.model, sizes),
+            memory: MemoryReport::now(&resolved.model, session),
         })
     }
 }

@@ -124,28 +124,19 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let sizes = args.session.resolve();
     let mut embedder = resolve::open_embedder(&registry, &sizes)?;
     let rerank = args.rerank.as_deref();
+    let asked = with_pieces(&args, args.cache.add_to(sizes.clone(), &context.home));
     let demand = |needs: &MemoryNeeds, registry: &Registry| {
         Ok(Demand {
             beside_bytes: resolve::memory_of_search(registry, rerank)?,
-            ..Demand::of_session(&sizes, N_CTX.min(needs.default_n_ctx()))
+            ..Demand::of_session(&asked, N_CTX.min(needs.default_n_ctx()))
         })
     };
     let (resolved, fitted) = memory::open_within(&args.model, &args.limit, &context.home, demand)?;
-    let in_session =
-        sizes_for_documents(args.cache.add_to(sizes.clone(), &context.home), &resolved);
-    let mut in_session = match fitted {
+    let in_session = sizes_for_documents(asked, &resolved);
+    let in_session = match fitted {
         Some(fitted) => fitted.within(in_session),
         None => in_session,
     };
-    if args.reuse_passages {
-        in_session.pieces = u32::try_from(args.passages).unwrap_or(u32::MAX);
-        if in_session.prefix_cache.is_none() {
-            output::warn(
-                "passages are computed each time, since there is no prefix cache to keep them in",
-            );
-            in_session.pieces = 0;
-        }
-    }
     let mut session = Session::new(&resolved.model, &in_session)?;
     session.set_adapters(resolved.stack.clone())?;
     resolve::add_reranker(&mut collection, rerank, &registry, &sizes)?;
@@ -166,7 +157,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         &options,
     )?;
     let code = exit_code_of(answer.outcome.finish_reason);
-    let report = Report::new(answer, &resolved, &in_session.sizes(&resolved.model))?;
+    let report = Report::new(answer, &resolved, &in_session)?;
     context
         .output
         .result(&report, |out| print(out, &report.answer))?;
@@ -187,6 +178,23 @@ pub fn sizes_for_documents(
     let trained = u32::try_from(resolved.model.n_ctx_train()).unwrap_or(u32::MAX);
     sizes.n_ctx = sizes.n_ctx.or(Some(N_CTX.min(trained)));
     sizes
+}
+
+/// `sizes` with room to move the passages of a prompt, where that is asked for.
+fn with_pieces(args: &Args, sizes: SessionOptions) -> SessionOptions {
+    if args.reuse_passages && sizes.prefix_cache.is_none() {
+        output::warn(
+            "passages are computed each time, since there is no prefix cache to keep them in",
+        );
+    }
+    let moved = match args.reuse_passages && sizes.prefix_cache.is_some() {
+        true => args.passages,
+        false => 0,
+    };
+    SessionOptions {
+        pieces: u32::try_from(moved).unwrap_or(u32::MAX),
+        ..sizes
+    }
 }
 
 /// The answer and the passages that its numbers point at. What no passage supports is marked.

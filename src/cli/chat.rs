@@ -127,7 +127,7 @@ struct Chat<'a> {
 
 impl<'a> Chat<'a> {
     fn open(args: Args, context: &'a Context) -> Result<Self> {
-        let asked = args.session.resolve();
+        let asked = args.cache.add_to(args.session.resolve(), &context.home);
         let has_documents = args.docs.is_some();
         let demand = |needs: &MemoryNeeds, registry: &Registry| {
             let demand = Demand::of_session(&asked, needs.default_n_ctx());
@@ -142,17 +142,16 @@ impl<'a> Chat<'a> {
         };
         let (resolved, fitted) =
             memory::open_within(&args.model, &args.limit, &context.home, demand)?;
-        let sizes = args.cache.add_to(asked, &context.home);
         let (sizes, limits) = match fitted {
             // One session is what was counted.
             Some(fitted) => (
-                fitted.within(sizes),
+                fitted.within(asked),
                 PoolLimits {
                     sessions: 1,
                     ..PoolLimits::default()
                 },
             ),
-            None => (sizes, PoolLimits::default()),
+            None => (asked, PoolLimits::default()),
         };
         let mut sessions = SessionPool::new(&resolved.model, sizes, limits)?;
         // Memory that cannot be had is better known now than after the first line.

@@ -7,8 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use unforget::Result;
 use unforget::engine::{
-    ContextParams, Demand, Fitted, Footprint, KvType, MemoryNeeds, MemoryUse, Model,
-    SessionOptions, memory_use,
+    Demand, Fitted, Footprint, KvType, MemoryNeeds, MemoryUse, Model, SessionOptions, memory_use,
 };
 use unforget::registry::{Home, Registry};
 
@@ -116,11 +115,12 @@ fn name<S: serde::Serializer>(
 }
 
 impl MemoryReport {
-    /// Of a session of such sizes, as it is now.
-    pub fn now(model: &Model, sizes: &ContextParams) -> Self {
+    /// Of a session, as it is now.
+    pub fn now(model: &Model, session: &SessionOptions) -> Self {
+        let sizes = session.sizes(model);
         Self {
             used: memory_use(),
-            expected: model.footprint(sizes),
+            expected: model.footprint(session),
             n_ctx: sizes.n_ctx,
             kv_type: sizes.kv_type,
         }
@@ -136,6 +136,10 @@ impl MemoryReport {
             (kv.as_str(), expected.kv_bytes),
             ("compute buffers, at most", expected.compute_bytes),
             ("program and vocabulary, at most", expected.program_bytes),
+            (
+                "on the way to the prefix cache, at most",
+                expected.copied_bytes,
+            ),
             ("resident now: pages of files", used.file_bytes),
             ("resident now: the process's own", used.anonymous_bytes),
             ("most that was ever resident", used.peak_rss_bytes),

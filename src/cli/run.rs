@@ -93,7 +93,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
             context,
         );
     }
-    let asked = args.session.resolve();
+    let asked = args.cache.add_to(args.session.resolve(), &context.home);
     let demand = memory::for_session(&asked);
     let (resolved, fitted) = memory::open_within(&args.model, &args.limit, &context.home, demand)?;
     let tokens = if args.raw {
@@ -107,12 +107,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
         resolved.model.tokenize_chat(&messages)?
     };
     let options = args.generate.resolve()?;
-    let sizes = sized_for(
-        &resolved.model,
-        args.cache.add_to(asked, &context.home),
-        tokens.len(),
-        options.max_tokens,
-    );
+    let sizes = sized_for(&resolved.model, asked, tokens.len(), options.max_tokens);
     let sizes = match fitted {
         Some(fitted) => fitted.within(sizes),
         None => sizes,
@@ -191,7 +186,7 @@ fn finish(
     context: &Context,
 ) -> Result<ExitCode> {
     let code = exit_code_of(outcome.finish_reason);
-    let report = Report::new(outcome, resolved, &sizes.sizes(&resolved.model))?;
+    let report = Report::new(outcome, resolved, sizes)?;
     // The text has been printed piece by piece; only its line end is missing.
     context.output.result(&report, |out| writeln!(out))?;
     if !context.output.is_json() {

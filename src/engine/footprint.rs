@@ -10,6 +10,7 @@ use serde::Serialize;
 use unforget_quant::ggml::GgmlType;
 use unforget_quant::gguf::{Gguf, TensorInfo};
 
+use super::prefix_cache::PrefixCache;
 use super::session::SessionOptions;
 use crate::error::{Error, Result};
 use crate::llama::{self, ContextParams, KvType};
@@ -46,6 +47,8 @@ pub struct Footprint {
     pub compute_bytes: u64,
     /// Program and vocabulary, at most.
     pub program_bytes: u64,
+    /// Keys and values on the way to the prefix cache or from there, at most.
+    pub copied_bytes: u64,
     /// Models beside it, such as an embedder.
     pub beside_bytes: u64,
 }
@@ -60,6 +63,7 @@ impl Footprint {
             self.kv_bytes,
             self.compute_bytes,
             self.program_bytes,
+            self.copied_bytes,
             self.beside_bytes,
         ]
         .into_iter()
@@ -85,6 +89,40 @@ pub struct MemoryNeeds {
     has_whole_blocks: bool,
 }
 
+/// KV that is in memory a second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Copies {
+    /// None: there is no prefix cache.
+    #[default]
+    None,
+    /// Blocks on the way to the prefix cache or from there.
+    Blocks,
+    /// And pieces of a prompt that are moved: all that a context holds, and as much that waits to be written.
+    Pieces,
+}
+
+impl Copies {
+    pub(super) fn of_session(options: &SessionOptions) -> Self {
+        match (options.pieces, &options.prefix_cache) {
+            (1.., _) => Self::Pieces,
+            (0, Some(_)) => Self::Blocks,
+            (0, None) => Self::None,
+        }
+    }
+
+    /// Bytes beside a context of such sizes.
+    pub(super) fn bytes(self, sizes: &ContextParams, kv_bytes_per_token: u64) -> u64 {
+        let blocks = PrefixCache::MOST_ON_THE_WAY as u64;
+        let tokens = match self {
+            Self::None => 0,
+            Self::Blocks => blocks,
+            Self::Pieces => blocks + 2 * u64::from(sizes.n_ctx),
+        };
+        let bytes = tokens.saturating_mul(kv_bytes_per_token);
+        sizes.kv_type.bytes_of(bytes)
+    }
+}
+
 /// What has to fit into a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demand {
@@ -96,6 +134,8 @@ pub struct Demand {
     pub n_ubatch: Option<u32>,
     /// How keys and values are stored, where that is asked for.
     pub kv_type: Option<KvType>,
+    /// What is in memory a second time.
+    pub copies: Copies,
     /// Bytes that models beside it take.
     pub beside_bytes: u64,
 }
@@ -109,9 +149,10 @@ impl Demand {
                 Some(n_ctx) => n_ctx..=n_ctx,
                 None => LEAST_CONTEXT.min(n_ctx)..=n_ctx,
             },
-            n_seq_max: 1,
+            n_seq_max: asked.n_sequences(),
             n_ubatch: asked.n_ubatch.filter(|&n| n > 0),
             kv_type: asked.kv_type,
+            copies: Copies::of_session(asked),
             beside_bytes: 0,
         }
     }
@@ -221,6 +262,7 @@ impl MemoryNeeds {
             kv_bytes: sizes.kv_type.bytes_of(kv),
             compute_bytes: n_ubatch.saturating_mul(a_token).saturating_add(logits),
             program_bytes: PROGRAM_BYTES.saturating_add(BYTES_OF_A_TOKEN * self.n_vocab),
+            copied_bytes: 0,
             beside_bytes: 0,
         }
     }
@@ -250,6 +292,7 @@ impl MemoryNeeds {
                     kv_type,
                 };
                 let footprint = Footprint {
+                    copied_bytes: demand.copies.bytes(&sizes, self.kv_bytes_per_token),
                     beside_bytes: demand.beside_bytes,
                     ..self.footprint(&sizes, mapped)
                 };
@@ -392,6 +435,19 @@ mod tests {
             error.to_string().contains("60 MB models beside it"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn keys_and_values_on_the_way_to_the_disk_are_part_of_the_sum() {
+        let fit = |copies: Copies| {
+            let demand = Demand { copies, ..demand() };
+            needs().fit(1000 * MB, &demand).unwrap().footprint
+        };
+        let [none, blocks, pieces] = [Copies::None, Copies::Blocks, Copies::Pieces].map(fit);
+        assert_eq!(none.copied_bytes, 0);
+        assert_eq!(blocks.copied_bytes, 16 * 64 * 23_040);
+        assert_eq!(pieces.copied_bytes, blocks.copied_bytes + 2 * none.kv_bytes);
+        assert_eq!(blocks.total(), none.total() + blocks.copied_bytes);
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub use bench::{
 #[cfg(feature = "serve")]
 pub use constraint::{Constraint, ConstraintFactory, compact};
 pub use embedder::Embedder;
-pub use footprint::{Demand, Fitted, Footprint, MemoryNeeds};
+pub use footprint::{Copies, Demand, Fitted, Footprint, MemoryNeeds};
 pub use generation::{GenerateOptions, Generation};
 pub use hash::ContentHash;
 pub use importance::importance;

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use unforget_quant::gguf::{Gguf, Value};
 
-use super::footprint::{Footprint, MemoryNeeds};
+use super::footprint::{Copies, Footprint, MemoryNeeds};
 use super::hash::ContentHash;
 use super::products;
 use super::session::SessionOptions;
 use super::template::ChatTemplate;
 use crate::error::{Error, Result};
-use crate::llama::{self, ContextParams, GpuLayers, Token, VocabularySize};
+use crate::llama::{self, GpuLayers, Token, VocabularySize};
 
 /// Architectures that embed text and cannot generate it.
 const ENCODERS: [&str; 4] = ["bert", "nomic-bert", "modern-bert", "jina-bert-v2"];
@@ -219,10 +219,15 @@ impl Model {
         self.0.memory_needs.kv_bytes_per_token()
     }
 
-    /// What sessions of such sizes take of memory, with the weights.
+    /// What a session takes of memory, with the weights.
     #[must_use]
-    pub fn footprint(&self, sizes: &ContextParams) -> Footprint {
-        self.0.memory_needs.footprint(sizes, self.0.mapped)
+    pub fn footprint(&self, session: &SessionOptions) -> Footprint {
+        let sizes = session.sizes(self);
+        let copies = Copies::of_session(session);
+        Footprint {
+            copied_bytes: copies.bytes(&sizes, self.kv_bytes_per_token()),
+            ..self.0.memory_needs.footprint(&sizes, self.0.mapped)
+        }
     }
 
     /// Number of tokens in the vocabulary.

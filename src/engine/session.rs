@@ -74,6 +74,17 @@ impl SessionOptions {
         self.or(model.default_sizes()).resolve(model)
     }
 
+    /// Copying KV in and out takes a second sequence, and each piece one of its own.
+    pub(super) fn n_sequences(&self) -> u32 {
+        match (self.pieces, &self.prefix_cache) {
+            (0, None) => 1,
+            (0, Some(_)) => 2,
+            (pieces, _) => pieces
+                .saturating_add(pieces::FIRST_SEQUENCE)
+                .min(MAX_SEQUENCES),
+        }
+    }
+
     fn resolve(&self, model: &Model) -> ContextParams {
         let trained = u32::try_from(model.n_ctx_train()).unwrap_or(u32::MAX);
         let chosen =
@@ -85,13 +96,8 @@ impl SessionOptions {
             n_batch,
             n_ubatch: chosen(self.n_ubatch, Self::DEFAULT_N_UBATCH).min(n_batch),
             n_seq_max: match model.engine().has_plain_memory() {
-                // Copying KV in and out takes a second sequence, and each piece one of its own.
-                true if self.pieces > 0 => self
-                    .pieces
-                    .saturating_add(pieces::FIRST_SEQUENCE)
-                    .min(MAX_SEQUENCES),
-                true if self.prefix_cache.is_some() => 2,
-                _ => 1,
+                true => self.n_sequences(),
+                false => 1,
             },
             n_threads: self.threads(),
             n_threads_batch: chosen(self.n_threads_batch, self.threads()),

@@ -85,7 +85,12 @@ fn answers_from_documents_keep_a_limit_with_the_embedder_in_it() {
     let question = "Who was named Super Bowl MVP?";
     let ask = scratch.json(&[&["ask", question], &limit[..]].concat());
     let run = scratch.json(&[&["run", "--docs", "default", question], &limit[..]].concat());
-    for answer in [ask, run] {
+    // Passages that are moved lie in memory twice, and wait to be written.
+    let moved = ["ask", "--reuse-passages", "--memory-limit", &size, question];
+    let (first, again) = (scratch.json(&moved), scratch.json(&moved));
+    assert_eq!(number(&ask, "copied_bytes"), 0, "{ask}");
+    assert!(number(&first, "copied_bytes") > 0, "{first}");
+    for answer in [ask, run, first, again] {
         assert_eq!(answer["status"], "answered", "{answer}");
         let peak = number(&answer, "peak_rss_bytes");
         assert!(peak <= LIMIT << 20, "{answer}");

@@ -262,7 +262,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     };
     let report = Report {
         system_info: engine::system_info()?.trim().to_owned(),
-        memory: MemoryReport::now(&resolved.model, &options.sizes(&resolved.model)),
+        memory: MemoryReport::now(&resolved.model, &options),
         results,
         more,
         comparison,

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::llama::{Context, Token};
 
 /// Blocks that may be read and checked ahead of the one that is being put into the context.
-const AHEAD: usize = 4;
+pub(super) const AHEAD: usize = 4;
 
 /// Where in a context a timeline is, and a sequence beside it that holds nothing.
 #[derive(Debug, Clone, Copy)]

@@ -44,6 +44,10 @@ impl PrefixCache {
     /// 15,000 of one of seven billion.
     pub const DEFAULT_BYTES: u64 = 2 << 30;
 
+    /// Most tokens whose KV is in memory on the way to the disk or from there: blocks that wait, and at either end one that
+    /// is worked on.
+    pub(super) const MOST_ON_THE_WAY: usize = key::BLOCK * (writer::WAITING + 2 + kept::AHEAD + 2);
+
     /// Uses `folder`, which must exist, for at most `bytes`.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::error::Result;
 
 /// Blocks that may wait to be written. More would only be memory: whoever keeps a long prefix is done with its answer,
 /// and waits.
-const WAITING: usize = 8;
+pub(super) const WAITING: usize = 8;
 
 enum Job {
     Write(BlockKey, Vec<u8>),
