@@ -30,6 +30,7 @@ PARTS = {
     "drafts": ("Drafting from the prompt", [PEERS + "reuse.py", "--only", "drafts"]),
     "ask": ("Drafting answers from documents", [PEERS + "reuse.py", "--only", "ask"]),
     "servers": ("Drafting beside llama-server's", [PEERS + "reuse.py", "--only", "none", "--peer"]),
+    "load": ("Clients at once, beside llama-server", [PEERS + "serve.py", "--rounds", "5"]),
     "files": ("Merging and quantizing beside llama.cpp's tools", [PEERS + "files.py"]),
 }
 

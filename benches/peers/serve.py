@@ -7,7 +7,6 @@ usage: serve.py [--rounds N] [--seconds-budget S] [--only 1,4,16,adapters] [--ou
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -97,23 +96,25 @@ def scenario(name, ours, theirs, rounds, deadline):
         for key in ("tokens_per_s", "ttft_p50", "ttft_p95"):
             row[f"{who} {key}"] = statistics.median(value[key] for value in values)
     pairs = list(zip(results["unforget"], results["llama-server"]))
-    row["speed ratios"] = [round(a["tokens_per_s"] / b["tokens_per_s"], 2) for a, b in pairs]
-    row["p95 TTFT ratios"] = [round(a["ttft_p95"] / b["ttft_p95"], 2) for a, b in pairs]
-    print(json.dumps(row), flush=True)
+    row["speed ratios"] = [a["tokens_per_s"] / b["tokens_per_s"] for a, b in pairs]
+    row["p95 TTFT ratios"] = [a["ttft_p95"] / b["ttft_p95"] for a, b in pairs]
+    print(json.dumps(row), file=sys.stderr, flush=True)
     return row
 
 
+def spread(ratios):
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+
+
 def table(rows):
-    lines = ["| clients | unforget tokens/s | llama-server | ratio (min–max) | unforget TTFT p50 / p95 | llama-server | p95 ratio (min–max) |",
+    lines = ["| clients | unforget tokens/s | llama-server | ratio | unforget TTFT p50, p95 | llama-server | ratio of p95 |",
              "|---|---|---|---|---|---|---|"]
     for row in rows:
         speed, ttft = row["speed ratios"], row["p95 TTFT ratios"]
         lines.append(
             f"| {row['scenario']} | {row['unforget tokens_per_s']:.0f} | {row['llama-server tokens_per_s']:.0f} "
-            f"| **{statistics.median(speed):.2f}** ({min(speed)}–{max(speed)}) "
-            f"| {row['unforget ttft_p50']:.2f} / {row['unforget ttft_p95']:.2f} s "
-            f"| {row['llama-server ttft_p50']:.2f} / {row['llama-server ttft_p95']:.2f} s "
-            f"| **{statistics.median(ttft):.2f}** ({min(ttft)}–{max(ttft)}) |")
+            f"| {spread(speed)} | {row['unforget ttft_p50']:.2f}, {row['unforget ttft_p95']:.2f} s "
+            f"| {row['llama-server ttft_p50']:.2f}, {row['llama-server ttft_p95']:.2f} s | {spread(ttft)} |")
     return "\n".join(lines)
 
 
@@ -146,7 +147,7 @@ def main():
                 lambda: (server.unforget(home), 4, 3, mine),
                 lambda: (server.llama_server(loras=files), 4, 3, theirs),
                 args.rounds, deadline))
-    text = (f"{platform.machine()}, {os.cpu_count()} cores, SmolLM2-135M-Instruct Q4_1, 2 threads each; shared system prompt, "
+    text = (f"{args.rounds} rounds in turn, SmolLM2-135M-Instruct Q4_1, 2 threads each; shared system prompt, "
             f"{MAX_TOKENS} tokens of answer, greedy; llama-server -np 4 of llama-cpp-python's source package\n\n{table(rows)}")
     print(text)
     if args.out:

@@ -122,7 +122,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     let mut collection = collections::open(&context.home, &args.docs)?;
     let registry = Registry::open(&context.home)?;
     let sizes = args.session.resolve();
-    let mut embedder = resolve::open_embedder(&registry, &sizes)?;
+    let beside = args.model.gpu_layers.beside();
+    let mut embedder = resolve::open_embedder(&registry, beside, &sizes)?;
     let rerank = args.rerank.as_deref();
     let asked = with_pieces(&args, args.cache.add_to(sizes.clone(), &context.home));
     let demand = |needs: &MemoryNeeds, registry: &Registry| {
@@ -139,7 +140,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode> {
     };
     let mut session = Session::new(&resolved.model, &in_session)?;
     session.set_adapters(resolved.stack.clone())?;
-    resolve::add_reranker(&mut collection, rerank, &registry, &sizes)?;
+    resolve::add_reranker(&mut collection, rerank, &registry, beside, &sizes)?;
     let options = AskOptions {
         passages: args.passages,
         style: args.style,

@@ -376,7 +376,11 @@ impl<'a> Chat<'a> {
         self.documents = Some(Documents {
             name: name.to_owned(),
             collection: collections::open(&self.context.home, name)?,
-            embedder: resolve::open_embedder(&self.registry, &self.args.session.resolve())?,
+            embedder: resolve::open_embedder(
+                &self.registry,
+                self.args.model.gpu_layers.beside(),
+                &self.args.session.resolve(),
+            )?,
         });
         Ok(())
     }

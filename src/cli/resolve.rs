@@ -436,13 +436,18 @@ fn failed_before(name: &str) -> Error {
 }
 
 /// Opens the embedder that is installed.
-pub fn open_embedder(registry: &Registry, options: &SessionOptions) -> Result<EngineEmbedder> {
+pub fn open_embedder(
+    registry: &Registry,
+    gpu_layers: GpuLayers,
+    options: &SessionOptions,
+) -> Result<EngineEmbedder> {
     let (path, name, sha256) = installed(default_model(registry, ModelKind::Embedder)?, registry)?;
     let model = Model::open(
         &path,
         ModelOptions {
             name,
             sha256: Some(sha256),
+            gpu_layers,
             ..ModelOptions::default()
         },
     )?;
@@ -454,10 +459,11 @@ pub fn add_reranker(
     collection: &mut Collection,
     name: Option<&str>,
     registry: &Registry,
+    gpu_layers: GpuLayers,
     options: &SessionOptions,
 ) -> Result<()> {
     if let Some(name) = name {
-        let model = locate(Some(name), registry)?.open(GpuLayers::default())?;
+        let model = locate(Some(name), registry)?.open(gpu_layers)?;
         let reranker = Reranker::new(&model, options)?;
         let reranker = EngineReranker::new(reranker, super::interrupt::token());
         collection.rerank_with(Box::new(reranker));

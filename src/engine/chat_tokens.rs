@@ -7,7 +7,7 @@
 
 use super::model::Model;
 use super::session::Segment;
-use super::template::ChatMessage;
+use super::template::{ChatMessage, ChatTemplate, Message};
 use crate::error::{Error, Result};
 use crate::llama::Token;
 
@@ -22,19 +22,30 @@ impl Model {
     /// As [`Model::chat_template`] and [`Model::tokenize`]; [`Error::Template`] if a message spells a control token and
     /// the template does not repeat messages as they are.
     pub fn tokenize_chat(&self, messages: &[ChatMessage]) -> Result<Vec<Token>> {
-        let template = self.chat_template()?;
+        self.tokenize_chat_by(&self.chat_template()?, messages, None)
+    }
+
+    /// As [`Self::tokenize_chat`], by another template, for messages of any shape that it knows, and with tools, where it has a
+    /// place for them. What messages have beside their content, and tools, may still bring in control tokens.
+    ///
+    /// # Errors
+    /// As [`Self::tokenize_chat`].
+    pub fn tokenize_chat_by<M: Message>(
+        &self,
+        template: &ChatTemplate,
+        messages: &[M],
+        tools: Option<&serde_json::Value>,
+    ) -> Result<Vec<Token>> {
         if !self.any_spells_control(messages)? {
-            return self.tokenize_prompt(&template.render(messages)?);
+            return self.tokenize_prompt(&template.render_with(messages, tools)?);
         }
-        let rendered = template.render(&placeholders(messages))?;
+        let rendered = template.render_with(&placeholders(messages), tools)?;
         let mut tokens = Vec::new();
         let mut rest = rendered.as_str();
-        for (nth, message) in messages.iter().enumerate() {
-            let Some((before, after)) = rest.split_once(&placeholder(nth)) else {
-                return Err(altered());
-            };
+        for (nth, content) in said(messages) {
+            let (before, after) = rest.split_once(&placeholder(nth)).ok_or_else(altered)?;
             self.append_template(before, &mut tokens)?;
-            tokens.extend(self.tokenize_text(&message.content)?);
+            tokens.extend(self.tokenize_text(content)?);
             rest = after;
         }
         if rest.contains(FENCE) {
@@ -57,10 +68,9 @@ impl Model {
         let mut segments = Vec::new();
         let mut between = Vec::new();
         let mut rest = rendered.as_str();
-        for (nth, message) in messages.iter().enumerate() {
+        for (nth, mut content) in said(messages) {
             let (before, after) = rest.split_once(&placeholder(nth)).ok_or_else(altered)?;
             self.append_template(before, &mut between)?;
-            let mut content = message.content.as_str();
             if nth + 1 == messages.len() {
                 for piece in pieces {
                     let (before, after) = content.split_once(piece).ok_or_else(altered)?;
@@ -98,9 +108,9 @@ impl Model {
     }
 
     /// Whether a message holds text that would become a control token.
-    fn any_spells_control(&self, messages: &[ChatMessage]) -> Result<bool> {
-        for message in messages {
-            if self.tokenize_markup(&message.content)? != self.tokenize_text(&message.content)? {
+    fn any_spells_control<M: Message>(&self, messages: &[M]) -> Result<bool> {
+        for content in messages.iter().map(Message::content) {
+            if self.tokenize_markup(content)? != self.tokenize_text(content)? {
                 return Ok(true);
             }
         }
@@ -108,14 +118,22 @@ impl Model {
     }
 }
 
-fn placeholders(messages: &[ChatMessage]) -> Vec<ChatMessage> {
-    (0..messages.len())
-        .zip(messages)
-        .map(|(nth, message)| ChatMessage {
-            role: message.role,
-            content: placeholder(nth),
+fn placeholders<M: Message>(messages: &[M]) -> Vec<M> {
+    let numbered = messages.iter().enumerate();
+    let placed = numbered.map(|(nth, message)| {
+        message.with_content(match message.content() {
+            "" => String::new(),
+            _ => placeholder(nth),
         })
-        .collect()
+    });
+    placed.collect()
+}
+
+/// What is said, with the number of its message. A message that says nothing has no placeholder: a template may write it
+/// differently than one that says something.
+fn said<M: Message>(messages: &[M]) -> impl Iterator<Item = (usize, &str)> {
+    let contents = messages.iter().map(Message::content).enumerate();
+    contents.filter(|(_, content)| !content.is_empty())
 }
 
 fn placeholder(nth: usize) -> String {

@@ -376,7 +376,7 @@ fn packing(tensor: &TensorInfo) -> Option<Packing> {
     use GgmlType::{IQ4_NL, Q2_K, Q4_0, Q4_1, Q4_K, Q5_K, Q6_K, Q8_0};
     match tensor.ty {
         _ if tensor.shape.len() < 2 => None,
-        Q4_1 | Q8_0 => llama::packs_weights().then_some(Packing::Ours),
+        Q4_1 | Q8_0 => llama::has_kernels().then_some(Packing::Ours),
         Q4_0 | IQ4_NL | Q2_K | Q4_K | Q5_K | Q6_K => Some(Packing::OfTheEngine),
         _ => None,
     }

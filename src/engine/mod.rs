@@ -8,6 +8,7 @@
 //! Files, names and states are left to [`crate::registry`], documents to [`crate::rag`].
 
 mod adapter;
+mod arithmetic;
 mod bench;
 mod chat_tokens;
 mod common_prefix;
@@ -76,5 +77,5 @@ pub use session::{Part, Piece, Prefill, Segment, Session, SessionOptions};
 pub use stack::AdapterStack;
 pub use stack_cost::StackCost;
 pub use strength::Strength;
-pub use template::{ChatMessage, ChatTemplate, Role};
+pub use template::{ChatMessage, ChatTemplate, Message, Role};
 pub use text_divergence::{KlSoFar, TextDivergence, text_windows};

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use unforget_quant::gguf::{Gguf, Value};
 
+use super::arithmetic;
 use super::footprint::{Copies, Footprint, MemoryNeeds};
 use super::hash::ContentHash;
 use super::products;
@@ -57,7 +58,8 @@ struct Inner {
     sha256: OnceLock<ContentHash>,
     sizes: SessionOptions,
     derived_from: Option<ContentHash>,
-    placement: String,
+    gpu_layers: GpuLayers,
+    arithmetic: String,
     computes_tokens_alone: bool,
     load_time: Duration,
 }
@@ -97,13 +99,14 @@ impl Model {
             });
         };
         let chat_template = metadata.str("tokenizer.chat_template").map(str::to_owned);
-        let placement = format!("mapped {}, ngl {}", options.mapped, options.gpu_layers);
         let engine = Arc::new(llama::Model::load(
             path,
             options.gpu_layers,
             options.mapped,
             vocabulary_size(&gguf, &architecture),
         )?);
+        let n_gpu_layers = engine.n_gpu_layers();
+        let arithmetic = arithmetic::name(&engine, options.mapped)?;
         let name = options.name.unwrap_or_else(|| {
             path.file_stem()
                 .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
@@ -119,8 +122,9 @@ impl Model {
             sha256: options.sha256.map_or_else(OnceLock::new, OnceLock::from),
             sizes: options.sizes,
             derived_from: options.derived_from,
-            placement,
-            computes_tokens_alone: products::are_alike(&gguf),
+            gpu_layers: options.gpu_layers,
+            arithmetic,
+            computes_tokens_alone: n_gpu_layers == 0 && products::are_alike(&gguf),
             load_time: start.elapsed(),
         })))
     }
@@ -173,9 +177,16 @@ impl Model {
         self.0.derived_from
     }
 
-    /// Where and from which layout the weights are computed with.
-    pub(super) fn placement(&self) -> &str {
-        &self.0.placement
+    /// How many layers were asked for on the GPU.
+    #[must_use]
+    pub fn gpu_layers(&self) -> GpuLayers {
+        self.0.gpu_layers
+    }
+
+    /// What the last bits of its numbers depend on beside the file: engine, kernels, layout and devices, as text.
+    #[must_use]
+    pub fn arithmetic(&self) -> &str {
+        &self.0.arithmetic
     }
 
     /// Whether the numbers of a token do not depend on what it is computed together with.

@@ -18,5 +18,5 @@ pub(super) fn are_alike(file: &Gguf) -> bool {
         .tensors()
         .iter()
         .filter(|tensor| tensor.shape.len() > 1);
-    llama::tokens_are_computed_alone() && weights.all(|tensor| ALIKE.contains(&tensor.ty))
+    llama::has_kernels() && weights.all(|tensor| ALIKE.contains(&tensor.ty))
 }

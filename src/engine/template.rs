@@ -27,6 +27,16 @@ pub enum Role {
     Assistant,
 }
 
+/// A message as a template reads it, whatever else is in it.
+pub trait Message: Serialize {
+    /// What is said.
+    fn content(&self) -> &str;
+
+    /// The same message with something else said.
+    #[must_use]
+    fn with_content(&self, content: String) -> Self;
+}
+
 /// A message of a chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatMessage {
@@ -34,6 +44,19 @@ pub struct ChatMessage {
     pub role: Role,
     /// What they say.
     pub content: String,
+}
+
+impl Message for ChatMessage {
+    fn content(&self) -> &str {
+        &self.content
+    }
+
+    fn with_content(&self, content: String) -> Self {
+        Self {
+            role: self.role,
+            content,
+        }
+    }
 }
 
 impl ChatMessage {

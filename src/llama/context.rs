@@ -11,6 +11,7 @@ mod state;
 
 use super::adapter::LoraAdapter;
 use super::batch::Batch;
+use super::cpu::Turn;
 use super::kv_type::KvType;
 use super::log;
 use super::model::Model;
@@ -211,6 +212,7 @@ impl Context {
                 self.n_batch
             )));
         }
+        let _turn = Turn::take(self.model.n_gpu_layers() > 0);
         let (status, reason) = log::capture(|| {
             let flag: *const AtomicBool = cancel.flag();
             // SAFETY: the context is alive and borrowed mutably; the flag outlives the call, and the callback is

@@ -92,6 +92,15 @@ pub enum GpuLayers {
 }
 
 impl GpuLayers {
+    /// For models beside the one that this was said of: on the processor where that is, else wherever they are fastest.
+    #[must_use]
+    pub const fn beside(self) -> Self {
+        match self {
+            Self::Count(0) => self,
+            Self::Auto | Self::All | Self::Count(_) => Self::Auto,
+        }
+    }
+
     /// Number of layers to ask llama.cpp for.
     ///
     /// # Errors
@@ -165,6 +174,8 @@ mod tests {
         assert_eq!("auto".parse::<GpuLayers>().ok(), Some(GpuLayers::Auto));
         assert_eq!("all".parse::<GpuLayers>().ok(), Some(GpuLayers::All));
         assert_eq!("12".parse::<GpuLayers>().ok(), Some(GpuLayers::Count(12)));
+        assert_eq!(GpuLayers::Count(0).beside(), GpuLayers::Count(0));
+        assert_eq!(GpuLayers::Count(12).beside(), GpuLayers::Auto);
         for wrong in ["", "-1", "some", "1.5"] {
             assert!(wrong.parse::<GpuLayers>().is_err(), "{wrong}");
         }

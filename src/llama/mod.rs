@@ -34,7 +34,7 @@ pub use adapter::LoraAdapter;
 pub use backend::start;
 pub use batch::Batch;
 pub use context::{CancelToken, Context, ContextParams, MAX_SEQUENCES};
-pub use cpu::{MAX_ADAPTER_RANK, packs_weights, tokens_are_computed_alone};
+pub use cpu::{MAX_ADAPTER_RANK, has_kernels};
 pub use device::{Device, GpuLayers, compiled_backends, devices, system_info};
 pub use kv_type::KvType;
 pub use llama_cpp_2::token::LlamaToken as Token;

@@ -24,6 +24,10 @@ const MAX_TEXT_BYTES: usize = 256 << 20;
 /// of a small model.
 const WORTH_A_THREAD: usize = 4096;
 
+/// The list of devices where layers are not to be offloaded: just its end. Without it llama.cpp keeps weights where a GPU can
+/// read them, in an order that suits no processor, and computes large batches there all the same.
+const NO_DEVICES: [sys::ggml_backend_dev_t; 1] = [std::ptr::null_mut()];
+
 /// What is known of a file's vocabulary before it is read.
 #[derive(Debug, Clone, Copy)]
 pub struct VocabularySize<'a> {
@@ -40,6 +44,7 @@ pub struct Model {
     model: LlamaModel,
     /// The vocabulary, where it is apart.
     vocabulary: Option<LlamaModel>,
+    n_gpu_layers: u32,
     // llama.cpp keeps its adapters in a set in the model, which it does not lock.
     adapters: Mutex<()>,
 }
@@ -70,8 +75,13 @@ impl Model {
         let mut raw = unsafe { sys::llama_model_default_params() };
         raw.load_mode = sys::LLAMA_LOAD_MODE_MMAP;
         raw.use_extra_bufts = !mapped;
+        let n_gpu_layers = gpu_layers.resolve()?;
         // llama.cpp's own "all" is negative; a count is clamped to the layers that there are.
-        raw.n_gpu_layers = i32::try_from(gpu_layers.resolve()?).unwrap_or(i32::MAX);
+        raw.n_gpu_layers = i32::try_from(n_gpu_layers).unwrap_or(i32::MAX);
+        let mut no_devices = NO_DEVICES;
+        if n_gpu_layers == 0 {
+            raw.devices = no_devices.as_mut_ptr();
+        }
         let (model, vocabulary) = match without_vocabulary(vocabulary) {
             Some(overrides) => {
                 raw.kv_overrides = overrides.as_ptr();
@@ -87,8 +97,15 @@ impl Model {
         Ok(Self {
             model: model.map_err(fail)?,
             vocabulary: vocabulary.map_err(fail)?,
+            n_gpu_layers,
             adapters: Mutex::new(()),
         })
+    }
+
+    /// Layers that were offloaded: 0, or what was asked for, which may be more than there are.
+    #[must_use]
+    pub fn n_gpu_layers(&self) -> u32 {
+        self.n_gpu_layers
     }
 
     /// Length of the context that the model was trained with, in tokens.
@@ -294,6 +311,8 @@ fn load_vocabulary(path: &CStr) -> std::result::Result<LlamaModel, String> {
     // SAFETY: a plain function that fills a struct by value.
     let mut raw = unsafe { sys::llama_model_default_params() };
     raw.vocab_only = true;
+    let mut no_devices = NO_DEVICES;
+    raw.devices = no_devices.as_mut_ptr();
     load_from(path, raw)
 }
 

@@ -52,7 +52,7 @@ impl App {
         Ok(Arc::new(Self {
             scheduler: Scheduler::start(&model, &options.scheduler)?,
             adapters: Adapters::new(model.clone(), &home, options.force)?,
-            library: Library::new(home.clone()),
+            library: Library::new(home.clone(), model.gpu_layers().beside()),
             metrics: Metrics::new(),
             requests: Arc::new(Semaphore::new(options.limits.max_requests)),
             blocking: Arc::new(Semaphore::new(MAX_BLOCKING)),

@@ -100,10 +100,9 @@ fn prepare(app: &App, request: &ChatRequest) -> ApiResult<Prepared> {
     if size > MAX_PROMPT {
         return Err(too_long(size));
     }
-    let prompt = app
-        .template()?
-        .render_with(&messages, tools.for_template())?;
-    let tokens = app.model().tokenize_prompt(&prompt)?;
+    let tokens = app
+        .model()
+        .tokenize_chat_by(app.template()?, &messages, tools.for_template())?;
     let mut requests = Vec::with_capacity(n);
     let assignment = grounding.as_ref().and_then(Grounding::assignment);
     for index in 0..n {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::{ApiError, ApiResult};
+use crate::engine::Message;
 
 /// A message as it comes.
 #[derive(Debug, Clone, Deserialize)]
@@ -63,6 +64,19 @@ pub(super) struct TemplateMessage {
     tool_calls: Option<Vec<Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<String>,
+}
+
+impl Message for TemplateMessage {
+    fn content(&self) -> &str {
+        &self.content
+    }
+
+    fn with_content(&self, content: String) -> Self {
+        Self {
+            content,
+            ..self.clone()
+        }
+    }
 }
 
 impl TemplateMessage {

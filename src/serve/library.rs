@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::{ApiError, ApiResult};
 use crate::collections;
-use crate::engine::{CancelToken, Embedder, Model, ModelOptions, SessionOptions};
+use crate::engine::{CancelToken, Embedder, GpuLayers, Model, ModelOptions, SessionOptions};
 use crate::error::{Error, Result};
 use crate::rag::{Collection, Embed, EngineEmbedder};
 use crate::registry::{self, Catalog, Home, ModelKind, Registry};
@@ -20,6 +20,8 @@ const MAX_OPEN: usize = 8;
 #[derive(Debug)]
 pub(super) struct Library {
     home: Home,
+    /// Of the embedder.
+    gpu_layers: GpuLayers,
     embedder: Mutex<Option<EngineEmbedder>>,
     open: Mutex<HashMap<String, Collection>>,
     /// Held while files are added: one writer at a time, as the collections themselves have it.
@@ -27,9 +29,10 @@ pub(super) struct Library {
 }
 
 impl Library {
-    pub(super) fn new(home: Home) -> Self {
+    pub(super) fn new(home: Home, gpu_layers: GpuLayers) -> Self {
         Self {
             home,
+            gpu_layers,
             embedder: Mutex::default(),
             open: Mutex::default(),
             writing: Mutex::default(),
@@ -153,6 +156,7 @@ impl Library {
             ModelOptions {
                 name: Some(record.name),
                 sha256: Some(record.sha256),
+                gpu_layers: self.gpu_layers,
                 ..ModelOptions::default()
             },
         )?;

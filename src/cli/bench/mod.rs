@@ -319,7 +319,11 @@ fn measure_more(
     let open = |name: &String| -> Result<Documents> {
         Ok(Documents {
             collection: collections::open(&context.home, name)?,
-            embedder: resolve::open_embedder(&registry, &args.session.resolve())?,
+            embedder: resolve::open_embedder(
+                &registry,
+                args.model.gpu_layers.beside(),
+                &args.session.resolve(),
+            )?,
         })
     };
     let mut bench = more::Bench {

@@ -99,7 +99,7 @@ struct Rows {
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let registry = Registry::open(&context.home)?;
     let sizes = args.session.resolve();
-    let mut embedder = resolve::open_embedder(&registry, &sizes)?;
+    let mut embedder = resolve::open_embedder(&registry, args.model.gpu_layers.beside(), &sizes)?;
     context.home.create(&context.home.collections())?;
     let scratch = tempfile::tempdir_in(context.home.collections())?;
     let bar = progress::items(0);
@@ -142,6 +142,7 @@ fn measure(
         benchmark.collection(),
         args.rerank.as_deref(),
         registry,
+        args.model.gpu_layers.beside(),
         &sizes,
     )?;
     let mut modes = Vec::new();

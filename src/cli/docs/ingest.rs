@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 use unforget::Result;
 use unforget::collections;
+use unforget::engine::GpuLayers;
 use unforget::rag::{Collection, Embed, IngestOptions, IngestReport, Progress, Stage};
 use unforget::registry::Registry;
 
@@ -76,7 +77,7 @@ pub fn untag(args: UntagArgs, context: &Context) -> Result<()> {
 
 pub fn add(args: AddArgs, context: &Context) -> Result<()> {
     let registry = Registry::open(&context.home)?;
-    let mut embedder = resolve::open_embedder(&registry, &args.session.resolve())?;
+    let mut embedder = resolve::open_embedder(&registry, GpuLayers::Auto, &args.session.resolve())?;
     let dir = collections::folder(&context.home, &args.collection.collection)?;
     context.home.create(&context.home.collections())?;
     let mut collection = Collection::create_or_open(&dir, embedder.id())?;
@@ -93,7 +94,7 @@ pub fn add(args: AddArgs, context: &Context) -> Result<()> {
 pub fn sync(args: SyncArgs, context: &Context) -> Result<()> {
     let mut collection = collections::open(&context.home, &args.collection.collection)?;
     let registry = Registry::open(&context.home)?;
-    let mut embedder = resolve::open_embedder(&registry, &args.session.resolve())?;
+    let mut embedder = resolve::open_embedder(&registry, GpuLayers::Auto, &args.session.resolve())?;
     with_bar(context, |progress| {
         collection.sync(&mut embedder, &IngestOptions::default(), progress)
     })

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use unforget::collections;
+use unforget::engine::GpuLayers;
 use unforget::rag::{Collection, Embed, ReembedProgress};
 use unforget::registry::Registry;
 use unforget::{Error, ErrorKind, Result};
@@ -75,7 +76,7 @@ struct Rebuilt {
 pub fn rebuild(args: RebuildArgs, context: &Context) -> Result<()> {
     let mut collection = collections::open(&context.home, &args.collection.collection)?;
     let registry = Registry::open(&context.home)?;
-    let report = match resolve::open_embedder(&registry, &args.session.resolve()) {
+    let report = match resolve::open_embedder(&registry, GpuLayers::Auto, &args.session.resolve()) {
         Ok(mut embedder) if !embedder.id().is_same_model(collection.embedder()) => {
             reembed(&mut collection, &mut embedder)?
         }

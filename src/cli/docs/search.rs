@@ -2,6 +2,7 @@
 
 use unforget::Result;
 use unforget::collections;
+use unforget::engine::GpuLayers;
 use unforget::rag::{Date, Filter, SearchMode, SearchOptions};
 use unforget::registry::Registry;
 
@@ -72,8 +73,14 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     let mut collection = collections::open(&context.home, &args.collection.collection)?;
     let registry = Registry::open(&context.home)?;
     let sizes = args.session.resolve();
-    let mut embedder = resolve::open_embedder(&registry, &sizes)?;
-    resolve::add_reranker(&mut collection, args.rerank.as_deref(), &registry, &sizes)?;
+    let mut embedder = resolve::open_embedder(&registry, GpuLayers::Auto, &sizes)?;
+    resolve::add_reranker(
+        &mut collection,
+        args.rerank.as_deref(),
+        &registry,
+        GpuLayers::Auto,
+        &sizes,
+    )?;
     let options = SearchOptions {
         limit: args.limit,
         mode: args.mode,

@@ -27,7 +27,7 @@ use super::measurement::{Measurements, NoiseFloor, Work};
 use super::null;
 use super::stats::sequential::{Look, Plan};
 use super::suite::Suite;
-use crate::engine::{AdapterStack, CancelToken, ContentHash, Model, ScorerOptions, system_info};
+use crate::engine::{AdapterStack, CancelToken, ContentHash, Model, ScorerOptions};
 use crate::{Error, Result};
 
 /// Changes when a probe measures differently: older records are then not used.
@@ -277,7 +277,7 @@ pub(super) fn cache(model: &Model, options: &MeasureOptions) -> Result<Option<Ba
     let Some(folder) = &options.cache else {
         return Ok(None);
     };
-    let engine = format!("{CACHE_VERSION} {}", system_info()?);
+    let engine = format!("{CACHE_VERSION} {}", model.arithmetic());
     Ok(Some(BaseCache::new(
         folder.clone(),
         model.sha256()?,

@@ -8,14 +8,18 @@ pub(super) const fn plug_in() -> bool {
     false
 }
 
-/// Nothing is packed here.
+/// Nothing is packed here, and llama.cpp takes other ways for one token than for many.
 #[must_use]
-pub const fn packs_weights() -> bool {
+pub const fn has_kernels() -> bool {
     false
 }
 
-/// llama.cpp takes other ways for one token than for many.
-#[must_use]
-pub const fn tokens_are_computed_alone() -> bool {
-    false
+/// Everybody computes whenever they like.
+pub(super) struct Turn;
+
+impl Turn {
+    /// Waits for nobody.
+    pub(super) const fn take(_uses_gpu: bool) -> Self {
+        Self
+    }
 }

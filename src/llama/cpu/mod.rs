@@ -21,8 +21,10 @@ mod parts;
 mod plug;
 mod product;
 mod thin;
+mod turn;
 mod wide;
 
 pub use delta::MAX_RANK as MAX_ADAPTER_RANK;
+pub use plug::has_kernels;
 pub(super) use plug::plug_in;
-pub use plug::{packs_weights, tokens_are_computed_alone};
+pub(super) use turn::Turn;

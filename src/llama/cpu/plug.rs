@@ -18,6 +18,7 @@ use super::kernel;
 use super::node::{Share, count};
 use super::pages;
 use super::product;
+use super::turn::is_beside_gpu;
 
 /// `std::vector<ggml_backend_buffer_type_t>`: begin, end, end of the memory.
 #[repr(C)]
@@ -145,10 +146,6 @@ static ATTENTION: Object<TraitsFunctions> = Object {
     },
 };
 
-/// Whether adapters are computed here. Not beside a GPU: the nodes of an adapter could be shared out between both, and
-/// what is left out on one be missing on the other.
-static ADAPTERS: AtomicBool = AtomicBool::new(false);
-
 /// Adds the buffer type, once, where this processor can use it; says whether it is there. To be called when the backend is
 /// up and before a model is loaded: llama.cpp copies the list then.
 pub(in crate::llama) fn plug_in() -> bool {
@@ -159,31 +156,17 @@ pub(in crate::llama) fn plug_in() -> bool {
             // SAFETY: called once, when the backend is up and nothing computes yet.
             let is_there = unsafe { append(buffer_type()) };
             IS_THERE.store(is_there, Ordering::Relaxed);
-            ADAPTERS.store(is_there && !has_gpu(), Ordering::Relaxed);
         }
     });
     IS_THERE.load(Ordering::Relaxed)
 }
 
-/// Whether weights in Q4_1 and Q8_0 are packed.
-#[must_use]
-pub fn packs_weights() -> bool {
-    plug_in()
-}
-
-/// Whether attention and adapters are computed here, so that a token's numbers do not depend on what it is computed together
+/// Whether there are kernels of ours for this processor. Then weights in Q4_1 and Q8_0 are packed, and attention and adapters of
+/// a model on the processor are computed here, so that a token's numbers do not depend on what it is computed together
 /// with. Products of weights are another matter: that depends on their type.
 #[must_use]
-pub fn tokens_are_computed_alone() -> bool {
-    plug_in() && ADAPTERS.load(Ordering::Relaxed)
-}
-
-fn has_gpu() -> bool {
-    use sys::{GGML_BACKEND_DEVICE_TYPE_GPU as GPU, GGML_BACKEND_DEVICE_TYPE_IGPU as INTEGRATED};
-    // SAFETY: plain lookups, once the backend is up.
-    [GPU, INTEGRATED]
-        .into_iter()
-        .any(|kind| !unsafe { sys::ggml_backend_dev_by_type(kind) }.is_null())
+pub fn has_kernels() -> bool {
+    plug_in()
 }
 
 /// The buffer type, kept for as long as the process, as llama.cpp's own are.
@@ -332,7 +315,7 @@ unsafe extern "C" fn get_tensor_traits(
             return &raw const PRODUCT;
         }
         match delta::step_of(op) {
-            Some(_) if ADAPTERS.load(Ordering::Relaxed) => &raw const ADAPTER,
+            Some(_) if !is_beside_gpu() => &raw const ADAPTER,
             _ => std::ptr::null(),
         }
     }

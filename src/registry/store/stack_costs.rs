@@ -52,6 +52,7 @@ impl Registry {
 fn key(model: &Model, stack: &AdapterStack, machine: ContentHash) -> Result<ContentHash> {
     let mut adapters: Vec<_> = stack.iter().map(|(adapter, _)| adapter.sha256()).collect();
     adapters.sort_unstable();
-    let text = format!("{}\n{machine}\n{adapters:?}", model.sha256()?);
+    let (base, arithmetic) = (model.sha256()?, model.arithmetic());
+    let text = format!("{base}\n{machine}\n{arithmetic}\n{adapters:?}");
     Ok(ContentHash::of(text.as_bytes()))
 }
