@@ -1,9 +1,12 @@
 //! What an adapter adds to a product, `y + s·B·(A·x)`, in fewer steps. llama.cpp makes four nodes of it, `A·x`, `B·(A·x)`,
 //! the scaling and the sum, and all threads meet after each; for one token that waiting costs more than the numbers do.
-//! Here the first is computed by a kernel for it, the next two are left out, and the last does their work.
+//! Here the first is computed by a kernel for it, the next two are taken out of the graph when it is planned, and the last does
+//! their work.
 //!
 //! Adapters' matrices are known by their names, which llama.cpp gives them when it loads a file: `.lora_a` and `.lora_b`.
 //! What it builds around them (`build_lora_mm` in `llama-graph.cpp`) is always these four nodes.
+
+use std::ffi::CStr;
 
 use llama_cpp_sys_2 as sys;
 
@@ -72,9 +75,9 @@ unsafe fn is_down(op: &sys::ggml_tensor) -> bool {
 
 /// Whether a tensor's name ends so, and it is a matrix.
 fn is_named(tensor: &sys::ggml_tensor, end: &[u8]) -> bool {
-    let bytes = tensor.name.map(|c| c as u8);
-    let name = bytes.split(|&c| c == 0).next().unwrap_or_default();
-    name.ends_with(end) && tensor.ne[2] * tensor.ne[3] == 1
+    // SAFETY: llama.cpp's names are C strings, whole in their place.
+    let name = unsafe { CStr::from_ptr(tensor.name.as_ptr()) };
+    name.to_bytes().ends_with(end) && tensor.ne[2] * tensor.ne[3] == 1
 }
 
 /// The part of a step that is this thread's.

@@ -146,6 +146,9 @@ static ATTENTION: Object<TraitsFunctions> = Object {
     },
 };
 
+/// The flag of nodes that are computed. Those without it are passed over by all threads, which do not meet after them.
+const COMPUTE: i32 = sys::GGML_TENSOR_FLAG_COMPUTE.cast_signed();
+
 /// Adds the buffer type, once, where this processor can use it; says whether it is there. To be called when the backend is
 /// up and before a model is loaded: llama.cpp copies the list then.
 pub(in crate::llama) fn plug_in() -> bool {
@@ -348,12 +351,15 @@ unsafe extern "C" fn adapter_work(
     op: *const sys::ggml_tensor,
     size: *mut usize,
 ) -> bool {
-    // SAFETY: a node of an adapter with its sources, and a place for the answer.
+    // SAFETY: a node of an adapter with its sources, and a place for the answer. A graph is planned before any thread computes
+    // it, by the one that owns it: nobody else reads the node now.
     unsafe {
-        *size = match delta::step_of(&*op) {
-            Some(Step::Add) => delta::work_bytes(&*op),
-            _ => 0,
-        };
+        *size = 0;
+        match delta::step_of(&*op) {
+            Some(Step::Add) => *size = delta::work_bytes(&*op),
+            Some(Step::Skipped) => (*op.cast_mut()).flags &= !COMPUTE,
+            Some(Step::Down) | None => {}
+        }
     }
     true
 }
