@@ -76,8 +76,9 @@ impl AdapterStack {
 
     /// Whether each token's numbers are the same whatever it is computed together with.
     pub(super) fn computes_tokens_alone(&self) -> bool {
-        self.effective()
-            .all(|(adapter, _)| adapter.rank() <= llama::MAX_ADAPTER_RANK)
+        !self
+            .effective()
+            .any(|(adapter, _)| adapter.rank() > llama::MAX_ADAPTER_RANK)
     }
 
     pub(super) fn fingerprint(&self) -> StackFingerprint {
