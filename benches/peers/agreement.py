@@ -14,6 +14,7 @@ import subprocess
 
 import bases
 import server
+from spread import spread
 
 LLAMA_BENCH = server.ROOT / "target/peers-source/build/bin/llama-bench"
 KERNELS = {"Q4_1": "ours", "Q8_0": "ours", "Q4_K": "llama.cpp's", "F16": "llama.cpp's"}
@@ -48,7 +49,7 @@ def main():
         for test in ("prefill", "decode"):
             median = [statistics.median(run[test] for run in side) for side in (ours, theirs)]
             ratios = [a[test] / b[test] for a, b in zip(ours, theirs)]
-            cells += [f"{median[0]:.0f}, {median[1]:.0f}", bases.spread(ratios, 3)]
+            cells += [f"{median[0]:.0f}, {median[1]:.0f}", spread(ratios, 3)]
         print(f"| {kind} | {KERNELS.get(kind, '')} | {' | '.join(cells)} |", flush=True)
 
 

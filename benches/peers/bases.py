@@ -2,7 +2,6 @@
 
 import json
 import os
-import statistics
 import subprocess
 
 import server
@@ -29,7 +28,3 @@ def unforget_bench(file, sizes, *more):
                           env={**os.environ, "UNFORGET_HOME": str(server.HOME)})
     prefill, decode = json.loads(done.stdout)
     return {"prefill": prefill["avg_ts"], "decode": decode["avg_ts"], "peak": decode["peak_rss_bytes"]}
-
-
-def spread(values, digits=2):
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"

@@ -12,6 +12,7 @@ import subprocess
 
 import bases
 import server
+from spread import spread
 
 FOLDER = server.ROOT / "benches/peers/candle"
 TARGET = server.ROOT / "target/peers-candle"
@@ -52,7 +53,7 @@ def main():
             ours.append(bases.unforget_bench(file, sizes))
             theirs.append(candle(program, file, args))
         both = lambda key, scale=1: ", ".join(f"{statistics.median(run[key] for run in side) / scale:.0f}" for side in (ours, theirs))
-        ratio = lambda key: bases.spread([a[key] / b[key] for a, b in zip(ours, theirs)])
+        ratio = lambda key: spread([a[key] / b[key] for a, b in zip(ours, theirs)])
         print(f"| {kind} | {both('prefill')} | {ratio('prefill')} | {both('decode')} | {ratio('decode')} | {both('peak', 1e6)} |",
               flush=True)
 

@@ -18,6 +18,7 @@ import time
 import bases
 import server
 from processor import processor
+from spread import spread
 
 
 def peer(args):
@@ -118,7 +119,7 @@ def main():
             ours.append(run_unforget(args, model))
             theirs.append(run_peer(args, model))
         median = lambda runs, key: statistics.median(run[key] for run in runs)
-        ratio = lambda key: bases.spread([a[key] / b[key] for a, b in zip(ours, theirs)])
+        ratio = lambda key: spread([a[key] / b[key] for a, b in zip(ours, theirs)])
         print(f"| {name} | {median(ours, 'prefill'):.0f}, {median(theirs, 'prefill'):.0f} | {ratio('prefill')} "
               f"| {median(ours, 'decode'):.0f}, {median(theirs, 'decode'):.0f} | {ratio('decode')} "
               f"| {median(ours, 'peak') / 1e6:.0f}, {median(theirs, 'peak') / 1e6:.0f} |", flush=True)

@@ -10,13 +10,13 @@ import argparse
 import json
 import os
 import pathlib
-import statistics
 import time
 import urllib.request
 
 import numpy as np
 
 import server
+from spread import spread
 
 TEXTS = 128
 WORDS = 100
@@ -71,10 +71,6 @@ def onnx_runtime(folder, tokenizer, threads):
             rows.append(hidden / np.linalg.norm(hidden, axis=1, keepdims=True))
         return np.concatenate(rows), None
     return embed
-
-
-def spread(values, digits=2):
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
 def main():

@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 
+from spread import spread
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNFORGET = ROOT / "target/release/unforget"
 HOME = ROOT / "target/test-home"
@@ -33,10 +35,6 @@ def run(*command, environment=None):
             log.seek(0)
             sys.exit(f"{command} failed:\n{log.read().decode(errors='replace')}")
         return seconds, usage.ru_maxrss * 1024
-
-
-def spread(values, digits=2):
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
 def median(runs, at):

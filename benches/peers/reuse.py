@@ -17,6 +17,7 @@ import urllib.request
 from pathlib import Path
 
 import server
+from spread import spread
 
 PROSE = server.ROOT / "models/suites/prose.txt"
 PASSAGES = [path.read_text() for path in sorted((server.ROOT / "models/documents").glob("*.txt"))]
@@ -61,10 +62,6 @@ def unforget(*args, stdin=None, home=server.HOME):
     answer = json.loads(done.stdout)
     answer["wall_ms"] = 1000 * (time.perf_counter() - start)
     return answer
-
-
-def spread(values, digits=2):
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
 def speed(*answers):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import load
 import server
+from spread import spread
 
 # About 200 tokens in the vocabulary of the default base; the exact number is printed.
 SYSTEM = (
@@ -100,10 +101,6 @@ def scenario(name, ours, theirs, rounds, deadline):
     row["p95 TTFT ratios"] = [a["ttft_p95"] / b["ttft_p95"] for a, b in pairs]
     print(json.dumps(row), file=sys.stderr, flush=True)
     return row
-
-
-def spread(ratios):
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
 def table(rows):

@@ -18,7 +18,7 @@ pub(super) fn name(model: &llama::Model, mapped: bool) -> Result<String> {
     ];
     if n_gpu_layers > 0 {
         let gpus = devices()?.into_iter().filter(|device| device.gpu);
-        parts.extend(gpus.map(|device| format!("{} {}", device.backend, device.description)));
+        parts.extend(gpus.map(|device| device.to_string()));
     }
     Ok(parts.join("\n"))
 }

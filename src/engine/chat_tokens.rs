@@ -107,10 +107,12 @@ impl Model {
         Ok(())
     }
 
-    /// Whether a message holds text that would become a control token.
+    /// Whether a message holds text that would become a control token. Nearly none does, and a long chat takes long to read: it
+    /// is read once more only where there is such a token.
     fn any_spells_control<M: Message>(&self, messages: &[M]) -> Result<bool> {
         for content in messages.iter().map(Message::content) {
-            if self.tokenize_markup(content)? != self.tokenize_text(content)? {
+            let read = self.tokenize_markup(content)?;
+            if self.has_markup(&read) && read != self.tokenize_text(content)? {
                 return Ok(true);
             }
         }

@@ -315,6 +315,13 @@ impl Model {
         self.0.engine.tokenize(text, false, true)
     }
 
+    /// Whether one of `tokens` is only read where control tokens are recognised.
+    pub(super) fn has_markup(&self, tokens: &[Token]) -> bool {
+        tokens
+            .iter()
+            .any(|&token| self.0.engine.is_only_markup(token))
+    }
+
     /// Whether `token` ends an answer.
     #[must_use]
     pub fn is_end_of_generation(&self, token: Token) -> bool {

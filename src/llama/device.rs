@@ -28,6 +28,13 @@ pub struct Device {
     pub memory_free: usize,
 }
 
+/// Backend and the maker's name: what is measured or computed on one is not the same on another.
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.backend, self.description)
+    }
+}
+
 /// Every device that this build can use on this machine.
 pub fn devices() -> Result<Vec<Device>> {
     backend()?;

@@ -205,6 +205,20 @@ impl Model {
         Some(vocab.text(token)?.to_string_lossy().into_owned())
     }
 
+    /// Whether text is read as `token`, which is of the vocabulary, only where control tokens are recognised: control tokens,
+    /// and the one for what is unknown.
+    #[must_use]
+    pub fn is_only_markup(&self, token: LlamaToken) -> bool {
+        const ONLY_MARKUP: sys::llama_token_attr =
+            sys::LLAMA_TOKEN_ATTR_CONTROL | sys::LLAMA_TOKEN_ATTR_UNKNOWN;
+        // SAFETY: the vocabulary is alive, and lives as long as its model; the token is of it.
+        let attributes = unsafe {
+            let vocabulary = sys::llama_model_get_vocab(pointer_of(self.vocabulary()));
+            sys::llama_vocab_get_attr(vocabulary, token.0)
+        };
+        attributes & ONLY_MARKUP != 0
+    }
+
     /// Whether `token` ends an answer.
     #[must_use]
     pub fn is_end_of_generation(&self, token: LlamaToken) -> bool {

@@ -11,7 +11,7 @@ pub fn machine() -> Result<ContentHash> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut text = format!("{cores}\n{}", system_info()?);
     for device in devices()? {
-        text.push_str(&format!("\n{} {}", device.backend, device.description));
+        text.push_str(&format!("\n{device}"));
     }
     Ok(ContentHash::of(text.as_bytes()))
 }
